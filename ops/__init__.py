@@ -1,0 +1,1 @@
+"""The `aetherflow` command and the servers it embeds."""
