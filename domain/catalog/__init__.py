@@ -1,0 +1,1 @@
+"""Workspaces, datasets and the uploads that fill them."""

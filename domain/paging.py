@@ -1,0 +1,338 @@
+"""Pages of lists: order, cursor, filter, and the statements that fetch a page by key."""
+
+from __future__ import annotations
+
+import base64
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+from typing import TYPE_CHECKING, Any
+from uuid import UUID
+
+import orjson
+from sqlalchemy import (
+    ARRAY,
+    ColumnElement,
+    DateTime,
+    Integer,
+    Select,
+    Text,
+    and_,
+    bindparam,
+    column,
+    func,
+    literal_column,
+    select,
+    true,
+    tuple_,
+)
+from sqlalchemy.dialects.postgresql import UUID as UuidType
+
+from domain import scope
+from domain.errors import InvalidInput
+from domain.scope import ScopeKind
+from domain.statements import columns, kept
+
+if TYPE_CHECKING:
+    from domain.models import Base
+    from domain.statements import Row
+
+MERGED_DEPARTMENTS = 64
+"""Up to here a list merges each department's newest rows; above it the time index is walked."""
+
+
+class Operator(StrEnum):
+    """How a column is compared in a filter."""
+
+    IN = "in"
+    FROM = "from"
+    BEFORE = "before"
+    CONTAINS = "contains"
+    IS = "is"
+
+
+@dataclass(frozen=True, slots=True)
+class Condition:
+    """One comparison of a filter; its value travels beside the statement's text."""
+
+    column: str
+    operator: Operator
+    value: Any = field(compare=False)
+
+    @property
+    def parameter(self) -> str:
+        """The name of the statement's parameter that takes the value."""
+        return f"{self.column}_{self.operator}"
+
+    @property
+    def argument(self) -> Any:
+        """The value as the statement wants it."""
+        if self.operator is Operator.CONTAINS:
+            escaped = str(self.value).replace("\\", r"\\").replace("%", r"\%").replace("_", r"\_")
+            return f"%{escaped}%"
+        return self.value
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """An order of a list: by a column that is never null, then by id."""
+
+    column: str = "created_at"
+    descending: bool = True
+
+    @property
+    def name(self) -> str:
+        """How cursors name this order."""
+        return f"{self.column}:{'desc' if self.descending else 'asc'}"
+
+
+NEWEST = Order()
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """Which part of a list is asked for; ``size`` counts from the end when ``backward``."""
+
+    size: int
+    backward: bool = False
+    after: str | None = None
+    before: str | None = None
+    order: Order = NEWEST
+    conditions: tuple[Condition, ...] = ()
+
+    def shape(self) -> tuple[Order, bool, bool, bool, tuple[Condition, ...]]:
+        """What the statement's text depends on."""
+        return (
+            self.order, self.backward, self.after is not None, self.before is not None,
+            self.conditions,
+        )
+
+    def arguments(self, model: type[Base]) -> dict[str, Any]:
+        """The statement's parameters, less its keys. Raises `InvalidInput` for a bad cursor."""
+        values: dict[str, Any] = {c.parameter: c.argument for c in self.conditions}
+        values["size"] = self.size + 1
+        for name, text in (("after", self.after), ("before", self.before)):
+            if text is not None:
+                values[name], values[f"{name}_id"] = decoded_cursor(text, self.order, model, name)
+        return values
+
+
+@dataclass(frozen=True, slots=True)
+class Rows:
+    """A page that was fetched, in the list's order."""
+
+    rows: list[Row]
+    page: Page
+    has_next: bool
+    has_previous: bool
+
+    @classmethod
+    def of(cls, fetched: list[Row], page: Page) -> Rows:
+        """Makes a page of what its statement gave, which is one row more where more follow."""
+        more = len(fetched) > page.size
+        rows = fetched[: page.size]
+        if page.backward:
+            rows = rows[::-1]
+            return cls(rows, page, has_next=page.before is not None, has_previous=more)
+        return cls(rows, page, has_next=more, has_previous=page.after is not None)
+
+
+def cursor_of(row: Row, order: Order) -> str:
+    """The opaque place of a row in a list of this order."""
+    place = orjson.dumps([order.name, row[order.column], row["id"]])
+    return base64.urlsafe_b64encode(place).rstrip(b"=").decode()
+
+
+def decoded_cursor(text: str, order: Order, model: type[Base], argument: str) -> tuple[Any, Any]:
+    """Gives the value and id that a cursor stands for.
+
+    Raises `InvalidInput` when it was not made by this list, or for another order of it.
+    """
+    try:
+        name, value, key = orjson.loads(base64.urlsafe_b64decode(text + "=" * (-len(text) % 4)))
+        if name == order.name:
+            kind = model.__table__.c[order.column].type.python_type
+            key_kind = model.__table__.c["id"].type.python_type
+            return _typed(value, kind), _typed(key, key_kind)
+    except (ValueError, TypeError, OverflowError):
+        message = "This is no cursor of this list. Take one from a page of it."
+        raise InvalidInput.at(argument, message, "bad_cursor") from None
+    message = "This cursor belongs to another order of the list. Start from its first page."
+    raise InvalidInput.at(argument, message, "other_order")
+
+
+def _typed(value: Any, kind: type) -> Any:
+    if kind is datetime:
+        moment = datetime.fromisoformat(value)
+        if moment.tzinfo is None:
+            raise ValueError(value)
+        return moment
+    if kind is UUID:
+        return UUID(value)
+    if not isinstance(value, kind) or (isinstance(value, str) and "\0" in value):
+        raise TypeError(value)
+    if isinstance(value, int) and not -(2**31) <= value < 2**31:
+        raise ValueError(value)
+    return value
+
+
+def visible(model: type[Base], alias: Any = None) -> ColumnElement[bool]:
+    """Inside the scope, and not deleted."""
+    source = alias if alias is not None else model
+    condition = scope.condition(model, alias)
+    if "deleted_at" in model.__table__.c:
+        condition = and_(condition, source.deleted_at.is_(None))
+    return condition
+
+
+@kept
+def by_keys(model: type[Base]) -> tuple[Select[Any], type[Base]]:
+    """Rows of ``$keys``, those that are visible, in no order."""
+    keys = bindparam("keys", type_=ARRAY(UuidType(as_uuid=True)))
+    wanted = model.__table__.c["id"] == func.any(keys)
+    return select(*columns(model)).where(wanted, visible(model)), model
+
+
+@kept
+def children(
+    model: type[Base],
+    parent: str,
+    shape: tuple[Order, bool, bool, bool, tuple[Condition, ...]],
+) -> tuple[Select[Any], type[Base]]:
+    """One page for each of ``$keys`` of the foreign key ``parent``, each group in its order."""
+    keys = bindparam("keys", type_=ARRAY(UuidType(as_uuid=True)))
+    key = func.unnest(keys).table_valued(
+        column("key", UuidType(as_uuid=True)), with_ordinality="place", name="k"
+    )
+    key = key.render_derived()
+    inner = (
+        select(*columns(model))
+        .where(model.__table__.c[parent] == key.c.key, visible(model), *_within(model, shape))
+        .order_by(*_ordering(model, shape[0], backward=shape[1]))
+        .limit(bindparam("size", type_=Integer()))
+        .lateral("c")
+    )
+    return select(*inner.c).select_from(key.join(inner, true())).order_by(
+        key.c.place, *_ordering(inner, shape[0], backward=shape[1])
+    ), model
+
+
+@kept
+def child_counts(
+    model: type[Base], parent: str, conditions: tuple[Condition, ...]
+) -> tuple[Select[Any], None]:
+    """How many visible rows each of ``$keys`` has: rows of ``key`` and ``count``."""
+    keys = bindparam("keys", type_=ARRAY(UuidType(as_uuid=True)))
+    foreign = model.__table__.c[parent]
+    return (
+        select(foreign.label("key"), func.count().label("count"))
+        .where(foreign == func.any(keys), visible(model), *_filtered(model, conditions))
+        .group_by(foreign),
+        None,
+    )
+
+
+@kept
+def scoped(
+    model: type[Base],
+    shape: tuple[Order, bool, bool, bool, tuple[Condition, ...]],
+    *,
+    merged: bool,
+) -> tuple[Select[Any], type[Base]]:
+    """One page over the whole scope.
+
+    ``merged`` takes each department's first rows from its own index and merges them, which costs
+    the same however large the table is; otherwise one index is walked in its order.
+    """
+    limit = bindparam("size", type_=Integer())
+    ordering = _ordering(model, shape[0], backward=shape[1])
+    if not merged or model.scope_kind is not ScopeKind.DEPARTMENT or _is_tree(model):
+        return (
+            select(*columns(model))
+            .where(visible(model), *_within(model, shape))
+            .order_by(*ordering)
+            .limit(limit),
+            model,
+        )
+    departments = literal_column(f"unnest({scope.DEPARTMENTS_SQL}::uuid[])")
+    department = select(departments.label("department")).subquery("k")
+    inner = (
+        select(*columns(model))
+        .where(
+            model.__table__.c["department_id"] == department.c.department,
+            visible(model),
+            *_within(model, shape),
+        )
+        .order_by(*ordering)
+        .limit(limit)
+        .lateral("c")
+    )
+    return (
+        select(*inner.c)
+        .select_from(department.join(inner, true()))
+        .order_by(*_ordering(inner, shape[0], backward=shape[1]))
+        .limit(limit),
+        model,
+    )
+
+
+@kept
+def scoped_count(
+    model: type[Base], conditions: tuple[Condition, ...]
+) -> tuple[Select[Any], None]:
+    """How many visible rows the scope has: one row of ``count``."""
+    return (
+        select(func.count().label("count"))
+        .select_from(model)
+        .where(visible(model), *_filtered(model, conditions)),
+        None,
+    )
+
+
+def _is_tree(model: type[Base]) -> bool:
+    return "department_id" not in model.__table__.c
+
+
+def _ordering(source: Any, order: Order, *, backward: bool) -> list[ColumnElement[Any]]:
+    fields = source.c if hasattr(source, "c") else source.__table__.c
+    ordered = [fields[order.column], fields["id"]]
+    return [f.desc() if order.descending != backward else f.asc() for f in ordered]
+
+
+def _within(
+    model: type[Base], shape: tuple[Order, bool, bool, bool, tuple[Condition, ...]]
+) -> list[ColumnElement[bool]]:
+    order, _, after, before, conditions = shape
+    table = model.__table__.c
+    place = tuple_(table[order.column], table["id"])
+    limits = _filtered(model, conditions)
+    for name, wanted in (("after", after), ("before", before)):
+        if wanted:
+            bound = tuple_(
+                bindparam(name, type_=table[order.column].type),
+                bindparam(f"{name}_id", type_=table["id"].type),
+            )
+            lower = order.descending == (name == "after")
+            limits.append(place < bound if lower else place > bound)
+    return limits
+
+
+def _filtered(model: type[Base], conditions: tuple[Condition, ...]) -> list[ColumnElement[bool]]:
+    wanted: list[ColumnElement[bool]] = []
+    for condition in conditions:
+        field_ = model.__table__.c[condition.column]
+        name = condition.parameter
+        match condition.operator:
+            case Operator.IN:
+                wanted.append(field_ == func.any(bindparam(name, type_=ARRAY(field_.type))))
+            case Operator.FROM:
+                wanted.append(field_ >= bindparam(name, type_=DateTime(timezone=True)))
+            case Operator.BEFORE:
+                wanted.append(field_ < bindparam(name, type_=DateTime(timezone=True)))
+            case Operator.CONTAINS:
+                wanted.append(field_.ilike(bindparam(name, type_=Text()), escape="\\"))
+            case Operator.IS:
+                wanted.append(field_ == bindparam(name, type_=field_.type))
+    return wanted or [true()]
+
+

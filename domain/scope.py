@@ -1,0 +1,113 @@
+"""The department scope: who asks, which departments that opens, and the filter every read carries.
+
+PostgreSQL's row-level security enforces the same a second time; see ``docs/decisions``. Both read
+the settings that `begin_scope` makes for one transaction, so neither can outlive it.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import TYPE_CHECKING, Any
+from uuid import UUID
+
+from sqlalchemy import ColumnElement, literal_column, true
+
+from domain.errors import InvalidInput
+
+if TYPE_CHECKING:
+    from domain.models import Base
+
+DEPARTMENTS_SQL = "(select nullif(current_setting('app.department_ids', true), '')::uuid[])"
+"""The departments of this transaction; one evaluation a statement, as policies write it too."""
+
+USER_SQL = "(select nullif(current_setting('app.user_id', true), '')::uuid)"
+"""The account that this transaction acts for."""
+
+_DEPARTMENT = re.compile(r"[a-z][a-z0-9_-]{0,49}|[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+
+
+class ScopeKind(StrEnum):
+    """How the rows of a table belong to somebody; every table has exactly one."""
+
+    DEPARTMENT = "department"
+    """A row belongs to ``department_id`` and is seen by whoever sees that department."""
+    PERSON = "person"
+    """A row is about a user, and is seen by that user and whoever shares a department."""
+    OWN = "own"
+    """A row belongs to ``user_id`` alone."""
+    SHARED = "shared"
+    """Read by all who are signed in, written by permission."""
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """Who a transaction acts for.
+
+    ``session_id`` is None for work that no session stands behind, such as a job's.
+    ``narrow`` is the code or id of a department below which the scope ends, or None.
+    """
+
+    user_id: UUID
+    session_id: UUID | None
+    narrow: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """What an identity may see (departments) and do there (permissions)."""
+
+    departments: frozenset[UUID]
+    permissions: frozenset[str]
+
+
+def narrowed(value: str | None) -> str | None:
+    """Checks the form of a requested department: its code or its id.
+
+    Raises `InvalidInput` where it is neither, so that it can stand in SQL text as it is.
+    """
+    if value is None or _DEPARTMENT.fullmatch(value):
+        return value
+    message = "A department is named by its code, such as 'supply', or by its id."
+    raise InvalidInput.at("department", message)
+
+
+def opening(identity: Identity, *, write: bool) -> str:
+    """The text that opens a transaction and its scope in one round trip.
+
+    The driver sends several statements at once only as plain text. What stands in it are two UUIDs
+    and a word that `narrowed` let through, so nothing can be smuggled in.
+    """
+    mode = "read committed read write" if write else "repeatable read read only"
+    session = f"'{identity.session_id}'" if identity.session_id else "null"
+    narrow = f"'{narrowed(identity.narrow)}'" if identity.narrow else "null"
+    return (
+        f"begin isolation level {mode}; "
+        f"select * from begin_scope('{identity.user_id}', {session}, {narrow})"
+    )
+
+
+def condition(model: type[Base], alias: Any = None) -> ColumnElement[bool]:
+    """The filter that keeps a statement on ``model`` (or its ``alias``) inside the scope."""
+    columns = alias if alias is not None else model
+    match model.scope_kind:
+        case ScopeKind.DEPARTMENT:
+            name = "id" if model.__tablename__ == "departments" else "department_id"
+            return getattr(columns, name) == _any(DEPARTMENTS_SQL)
+        case ScopeKind.PERSON:
+            key = columns.id if model.__tablename__ == "users" else columns.user_id
+            return (key == literal_column(USER_SQL)) | key.in_(
+                literal_column(
+                    "(select user_id from user_departments "
+                    f"where department_id = any ({DEPARTMENTS_SQL}::uuid[]))"
+                )
+            )
+        case ScopeKind.OWN:
+            return columns.user_id == literal_column(USER_SQL)
+        case ScopeKind.SHARED:
+            return true()
+
+
+def _any(array_sql: str) -> ColumnElement[Any]:
+    return literal_column(f"any ({array_sql}::uuid[])")

@@ -1,0 +1,71 @@
+"""What can be set from outside, all of it by environment variables that start with AETHERFLOW_."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field, SecretStr, field_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+MiB = 1024 * 1024
+GiB = 1024 * MiB
+
+
+class Settings(BaseSettings):
+    """Settings of one process; the README's table is made from the same names.
+
+    Credentials of S3 come from AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, as for any S3 client.
+    """
+
+    model_config = SettingsConfigDict(env_prefix="AETHERFLOW_", frozen=True, extra="ignore")
+
+    environment: Literal["development", "production"] = "production"
+
+    database_url: SecretStr
+    """The database as the role aetherflow_app, which owns nothing."""
+    owner_database_url: SecretStr | None = None
+    """The database as its owner, for migrations alone."""
+    database_pool_size: int = Field(default=10, ge=1)
+    database_max_overflow: int = Field(default=20, ge=0)
+    database_recycle_seconds: int = Field(default=3600, ge=1)
+    database_statement_seconds: float = Field(default=30, gt=0)
+
+    redis_url: SecretStr = SecretStr("redis://127.0.0.1:6379/0")
+
+    s3_endpoint_url: str | None = None
+    s3_public_url: str | None = None
+    """The address that presigned requests are signed for, where clients see another host."""
+    s3_bucket: str = "aetherflow"
+    s3_region: str = "us-east-1"
+
+    secret_key: SecretStr
+    """Signs tokens; at least 32 characters."""
+    access_token_minutes: int = Field(default=15, ge=1)
+    refresh_token_days: int = Field(default=30, ge=1)
+
+    upload_expiry_hours: int = Field(default=24, ge=1)
+    upload_max_bytes: int = Field(default=50 * GiB, ge=1)
+    upload_single_bytes: int = Field(default=100 * MiB, ge=1)
+    """Up to here an upload is one PUT; above it is a multipart upload."""
+    upload_part_bytes: int = Field(default=64 * MiB, ge=5 * MiB)
+    download_url_seconds: int = Field(default=300, ge=1, le=7 * 24 * 3600)
+
+    page_limit: int = Field(default=100, ge=1)
+    """The most rows that one page of a connection may hold."""
+
+    lease_seconds: float = Field(default=15, gt=0)
+    lease_renew_seconds: float = Field(default=5, gt=0)
+    worker_concurrency: int = Field(default=2, ge=1)
+    child_memory_bytes: int = Field(default=2 * GiB, ge=64 * MiB)
+    child_seconds: int = Field(default=3600, ge=1)
+    child_disk_bytes: int = Field(default=100 * GiB, ge=MiB)
+
+    allowed_origins: tuple[str, ...] = ()
+
+    @field_validator("secret_key")
+    @classmethod
+    def _long_enough(cls, value: SecretStr) -> SecretStr:
+        if len(value.get_secret_value()) < 32:  # noqa: PLR2004 (256 bits, as RFC 7518 3.2 asks)
+            message = "AETHERFLOW_SECRET_KEY needs at least 32 characters"
+            raise ValueError(message)
+        return value

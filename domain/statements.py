@@ -1,0 +1,82 @@
+"""Statements as text that is compiled once per shape and kept.
+
+SQLAlchemy Core writes the SQL; the driver runs it. A statement's text never depends on values or
+on the number of keys, so both the compiled text and the server's prepared plan are used again.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cache, wraps
+from typing import TYPE_CHECKING, Any, ParamSpec
+
+from sqlalchemy import select
+from sqlalchemy.dialects.postgresql.asyncpg import dialect
+
+from domain.database import Row
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from sqlalchemy import ColumnElement
+    from sqlalchemy.sql.base import Executable
+
+    from domain.models import Base
+
+P = ParamSpec("P")
+
+_DIALECT = dialect()
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Statement:
+    """SQL text with its parameters in order, and the class of the rows that it gives."""
+
+    text: str
+    names: tuple[str, ...]
+    constants: Mapping[str, Any]
+    row: type[Row]
+
+    def arguments(self, values: Mapping[str, Any]) -> list[Any]:
+        """Puts values into the order of the text's parameters."""
+        return [
+            values[name] if name in values else self.constants[name] for name in self.names
+        ]
+
+
+def compiled(executable: Executable, model: type[Base] | None = None) -> Statement:
+    """Compiles a statement whose rows, if it gives any, are of ``model``."""
+    result = executable.compile(dialect=_DIALECT)  # type: ignore[attr-defined]
+    names = tuple(result.positiontup or ())
+    return Statement(result.string, names, dict(result.params), row_of(model) if model else Row)
+
+
+def kept(
+    build: Callable[P, tuple[Executable, type[Base] | None]],
+) -> Callable[P, Statement]:
+    """Decorates a builder of statements: each combination of arguments is compiled once."""
+
+    @cache
+    @wraps(build)
+    def built(*args: P.args, **kwargs: P.kwargs) -> Statement:
+        return compiled(*build(*args, **kwargs))
+
+    return built  # type: ignore[return-value]
+
+
+@cache
+def row_of(model: type[Base]) -> type[Row]:
+    """The class of the rows of one table, so that a row knows what it is a row of."""
+    return type(f"{model.__name__}Row", (Row,), {"model": model, "__slots__": ()})
+
+
+def columns(model: type[Base]) -> list[ColumnElement[Any]]:
+    """The columns of a table that reads select."""
+    return [
+        column for column in model.__table__.columns if column.name not in model.unread
+    ]
+
+
+def selected(model: type[Base]) -> Any:
+    """Starts a select of a table's readable columns."""
+    return select(*columns(model))
