@@ -12,6 +12,7 @@ from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.dialects.postgresql import UUID as UuidType
 from sqlalchemy.orm import DeclarativeBase, Mapped, MappedColumn, mapped_column
 
+from domain.permissions import Permission
 from domain.scope import ScopeKind
 
 NAMES = {
@@ -38,6 +39,8 @@ class Base(DeclarativeBase):
         list[Any]: JSONB(),
     }
     scope_kind: ClassVar[ScopeKind]
+    read_permission: ClassVar[Permission | None] = None
+    """What a caller must hold for reads to show the rows; None where the scope is enough."""
     unread: ClassVar[frozenset[str]] = frozenset()
     """Columns that reads leave out because the application's role can't select them."""
 

@@ -103,7 +103,10 @@ class Page:
     def shape(self) -> tuple[Order, bool, bool, bool, tuple[Condition, ...]]:
         """What the statement's text depends on."""
         return (
-            self.order, self.backward, self.after is not None, self.before is not None,
+            self.order,
+            self.backward,
+            self.after is not None,
+            self.before is not None,
             self.conditions,
         )
 
@@ -176,12 +179,11 @@ def _typed(value: Any, kind: type) -> Any:
     return value
 
 
-def visible(model: type[Base], alias: Any = None) -> ColumnElement[bool]:
+def visible(model: type[Base]) -> ColumnElement[bool]:
     """Inside the scope, and not deleted."""
-    source = alias if alias is not None else model
-    condition = scope.condition(model, alias)
+    condition = scope.condition(model)
     if "deleted_at" in model.__table__.c:
-        condition = and_(condition, source.deleted_at.is_(None))
+        return and_(condition, model.__table__.c["deleted_at"].is_(None))
     return condition
 
 
@@ -277,9 +279,7 @@ def scoped(
 
 
 @kept
-def scoped_count(
-    model: type[Base], conditions: tuple[Condition, ...]
-) -> tuple[Select[Any], None]:
+def scoped_count(model: type[Base], conditions: tuple[Condition, ...]) -> tuple[Select[Any], None]:
     """How many visible rows the scope has: one row of ``count``."""
     return (
         select(func.count().label("count"))
@@ -334,5 +334,3 @@ def _filtered(model: type[Base], conditions: tuple[Condition, ...]) -> list[Colu
             case Operator.IS:
                 wanted.append(field_ == bindparam(name, type_=field_.type))
     return wanted or [true()]
-
-

@@ -12,7 +12,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, literal_column, true
+from sqlalchemy import ColumnElement, and_, literal_column, true
 
 from domain.errors import InvalidInput
 
@@ -24,6 +24,9 @@ DEPARTMENTS_SQL = "(select nullif(current_setting('app.department_ids', true), '
 
 USER_SQL = "(select nullif(current_setting('app.user_id', true), '')::uuid)"
 """The account that this transaction acts for."""
+
+PERMISSIONS_SQL = "current_setting('app.permissions', true)"
+"""The permissions of this transaction, split by commas."""
 
 _DEPARTMENT = re.compile(r"[a-z][a-z0-9_-]{0,49}|[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
@@ -88,15 +91,25 @@ def opening(identity: Identity, *, write: bool) -> str:
     )
 
 
-def condition(model: type[Base], alias: Any = None) -> ColumnElement[bool]:
-    """The filter that keeps a statement on ``model`` (or its ``alias``) inside the scope."""
-    columns = alias if alias is not None else model
+def condition(model: type[Base]) -> ColumnElement[bool]:
+    """The filter that keeps a statement on ``model`` inside the scope and its read permission."""
+    within = _within(model)
+    if model.read_permission is None:
+        return within
+    allowed = literal_column(
+        f"(select '{model.read_permission}' = any (string_to_array({PERMISSIONS_SQL}, ',')))"
+    )
+    return and_(within, allowed)
+
+
+def _within(model: type[Base]) -> ColumnElement[bool]:
+    columns = model.__table__.c
     match model.scope_kind:
         case ScopeKind.DEPARTMENT:
             name = "id" if model.__tablename__ == "departments" else "department_id"
-            return getattr(columns, name) == _any(DEPARTMENTS_SQL)
+            return columns[name] == _any(DEPARTMENTS_SQL)
         case ScopeKind.PERSON:
-            key = columns.id if model.__tablename__ == "users" else columns.user_id
+            key = columns["id" if model.__tablename__ == "users" else "user_id"]
             return (key == literal_column(USER_SQL)) | key.in_(
                 literal_column(
                     "(select user_id from user_departments "
@@ -104,7 +117,7 @@ def condition(model: type[Base], alias: Any = None) -> ColumnElement[bool]:
                 )
             )
         case ScopeKind.OWN:
-            return columns.user_id == literal_column(USER_SQL)
+            return columns["user_id"] == literal_column(USER_SQL)
         case ScopeKind.SHARED:
             return true()
 

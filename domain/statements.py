@@ -39,9 +39,7 @@ class Statement:
 
     def arguments(self, values: Mapping[str, Any]) -> list[Any]:
         """Puts values into the order of the text's parameters."""
-        return [
-            values[name] if name in values else self.constants[name] for name in self.names
-        ]
+        return [values[name] if name in values else self.constants[name] for name in self.names]
 
 
 def compiled(executable: Executable, model: type[Base] | None = None) -> Statement:
@@ -72,9 +70,7 @@ def row_of(model: type[Base]) -> type[Row]:
 
 def columns(model: type[Base]) -> list[ColumnElement[Any]]:
     """The columns of a table that reads select."""
-    return [
-        column for column in model.__table__.columns if column.name not in model.unread
-    ]
+    return [column for column in model.__table__.columns if column.name not in model.unread]
 
 
 def selected(model: type[Base]) -> Any:

@@ -18,8 +18,8 @@ import orjson
 
 from domain.database import Hold, Row, translated
 from domain.errors import Conflict, DomainError, Forbidden, NotFound, Unauthenticated
-from domain.identity.permissions import Permission
 from domain.jobs.models import EventKind, JobStatus
+from domain.permissions import Permission
 from domain.reads import SCOPE
 from domain.scope import Identity, Scope, opening
 from domain.statements import Statement, compiled
@@ -37,7 +37,7 @@ NEW_ID = Statement("select uuidv7() as id", (), {}, Row)
 
 
 @dataclass(frozen=True, slots=True)
-class Committed(Exception):  # noqa: N818 (it carries an error out of a transaction that commits)
+class Committed(Exception):
     """Leaves a Work with its bookkeeping committed; only `Work` raises and catches it."""
 
     error: DomainError
@@ -107,9 +107,7 @@ class Work:
 
         Raises `Conflict`, `NotFound` or `Unauthenticated` as the database's own rules refuse.
         """
-        statement = (
-            executable if isinstance(executable, Statement) else compiled(executable, model)
-        )
+        statement = executable if isinstance(executable, Statement) else compiled(executable, model)
         try:
             return await self._connection.fetch(
                 statement.text, *statement.arguments(values), record_class=statement.row
@@ -130,7 +128,7 @@ class Work:
         assert row is not None  # noqa: S101 (a select without FROM gives one row)
         return UUID(str(row.id))
 
-    def event(  # noqa: PLR0913 (the columns of one event)
+    def event(
         self,
         job: Row,
         kind: EventKind,
@@ -143,9 +141,14 @@ class Work:
         """Adds an event of a job; all of them are written last, in this order."""
         self._events.append(
             {
-                "department_id": str(job.department_id), "job_id": str(job.id),
-                "dataset_id": str(job.dataset_id) if job.dataset_id else None, "kind": kind,
-                "status": status, "progress": progress, "step": step, "message": message,
+                "department_id": str(job.department_id),
+                "job_id": str(job.id),
+                "dataset_id": str(job.dataset_id) if job.dataset_id else None,
+                "kind": kind,
+                "status": status,
+                "progress": progress,
+                "step": step,
+                "message": message,
             }
         )
 
@@ -166,14 +169,18 @@ class Work:
         taken = await self._connection.fetchrow(
             "insert into idempotency_keys (user_id, key, operation, input_hash) "
             "values ($1, $2, $3, $4) on conflict (user_id, key) do nothing returning id",
-            self.user_id, key, operation, digest,
+            self.user_id,
+            key,
+            operation,
+            digest,
         )
         if taken is not None:
             return None
         row = await self._connection.fetchrow(
             "select operation, input_hash, object_id from idempotency_keys "
             "where user_id = $1 and key = $2",
-            self.user_id, key,
+            self.user_id,
+            key,
         )
         if row is None or row.operation != operation or row.input_hash != digest:
             message = "This idempotency key was used with another input. Choose a new key."
@@ -185,7 +192,9 @@ class Work:
         if key is not None:
             await self._connection.execute(
                 "update idempotency_keys set object_id = $1 where user_id = $2 and key = $3",
-                object_id, self.user_id, key,
+                object_id,
+                self.user_id,
+                key,
             )
 
     async def _finish(self) -> None:
@@ -204,8 +213,10 @@ async def working(
 
     Raises `Unauthenticated` when the account or session no longer holds.
     """
-    text = "begin isolation level read committed" if identity is None else opening(
-        identity, write=True
+    text = (
+        "begin isolation level read committed"
+        if identity is None
+        else opening(identity, write=True)
     )
     refused: DomainError | None = None
     async with database.transaction(text, hold or Hold()) as (connection, _):
@@ -254,5 +265,3 @@ async def _ring(work: Work, bell: Bell) -> None:
         await bell.events()
     if work._rings:  # noqa: SLF001 (the rest of a Work's end)
         await bell.work()
-
-

@@ -22,6 +22,7 @@ from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 
 from domain.models import Base, Departmental, Identified, Timestamped, one_of, words
+from domain.permissions import Permission
 
 LIVE = text("deleted_at is null")
 
@@ -66,6 +67,7 @@ class Workspace(Departmental, Identified, Timestamped, Base):
     """A folder of datasets inside one department; each department has a default one."""
 
     __tablename__ = "workspaces"
+    read_permission = Permission.DATASET_READ
 
     name: Mapped[str] = words("name", 255)
     description: Mapped[str | None]
@@ -77,11 +79,25 @@ class Workspace(Departmental, Identified, Timestamped, Base):
         ForeignKeyConstraint(["department_id"], ["departments.id"], ondelete="RESTRICT"),
         UniqueConstraint("id", "department_id"),
         CheckConstraint("name <> ''", name="name_given"),
-        Index("workspaces_department_id_idx", "department_id", unique=True, postgresql_where=text("is_default")),
-        Index("workspaces_department_id_name_id_idx", "department_id", "name", "id", postgresql_where=LIVE),
+        Index(
+            "workspaces_department_id_idx",
+            "department_id",
+            unique=True,
+            postgresql_where=text("is_default"),
+        ),
+        Index(
+            "workspaces_department_id_name_id_idx",
+            "department_id",
+            "name",
+            "id",
+            postgresql_where=LIVE,
+        ),
         Index(
             "workspaces_department_id_created_at_id_idx",
-            "department_id", text("created_at desc"), text("id desc"), postgresql_where=LIVE,
+            "department_id",
+            text("created_at desc"),
+            text("id desc"),
+            postgresql_where=LIVE,
         ),
         Index("workspaces_owner_id_idx", "owner_id"),
     )
@@ -91,6 +107,7 @@ class Dataset(Departmental, Identified, Timestamped, Base):
     """A file that somebody brought, where it lies, and how far it has come."""
 
     __tablename__ = "datasets"
+    read_permission = Permission.DATASET_READ
 
     workspace_id: Mapped[UUID]
     uploader_id: Mapped[UUID] = mapped_column(ForeignKey("users.id", ondelete="RESTRICT"))
@@ -107,7 +124,9 @@ class Dataset(Departmental, Identified, Timestamped, Base):
     row_count: Mapped[int | None] = mapped_column(BigInteger)
     column_count: Mapped[int | None] = mapped_column(Integer)
     column_names: Mapped[list[str] | None] = mapped_column(ARRAY(Text))
-    status: Mapped[DatasetStatus] = one_of("status", DatasetStatus, server_default=text("'uploading'"))
+    status: Mapped[DatasetStatus] = one_of(
+        "status", DatasetStatus, server_default=text("'uploading'")
+    )
     validation_errors: Mapped[list[Any] | None] = mapped_column(JSONB)
     uploaded_at: Mapped[datetime | None]
     deleted_at: Mapped[datetime | None]
@@ -127,23 +146,55 @@ class Dataset(Departmental, Identified, Timestamped, Base):
         CheckConstraint("column_count >= 0", name="column_count"),
         Index(
             "datasets_department_id_file_hash_sha256_idx",
-            "department_id", "file_hash_sha256", unique=True,
+            "department_id",
+            "file_hash_sha256",
+            unique=True,
             postgresql_where=text("deleted_at is null and status <> 'failed'"),
         ),
         Index(
             "datasets_department_id_created_at_id_idx",
-            "department_id", text("created_at desc"), text("id desc"), postgresql_where=LIVE,
+            "department_id",
+            text("created_at desc"),
+            text("id desc"),
+            postgresql_where=LIVE,
         ),
-        Index("datasets_created_at_id_idx", text("created_at desc"), text("id desc"), postgresql_where=LIVE),
-        Index("datasets_department_id_name_id_idx", "department_id", "name", "id", postgresql_where=LIVE),
-        Index("datasets_department_id_uploader_id_idx", "department_id", "uploader_id", postgresql_where=LIVE),
+        Index(
+            "datasets_created_at_id_idx",
+            text("created_at desc"),
+            text("id desc"),
+            postgresql_where=LIVE,
+        ),
+        Index(
+            "datasets_department_id_name_id_idx",
+            "department_id",
+            "name",
+            "id",
+            postgresql_where=LIVE,
+        ),
+        Index(
+            "datasets_department_id_uploader_id_idx",
+            "department_id",
+            "uploader_id",
+            postgresql_where=LIVE,
+        ),
         Index(
             "datasets_department_id_status_created_at_idx",
-            "department_id", "status", text("created_at desc"), text("id desc"), postgresql_where=LIVE,
+            "department_id",
+            "status",
+            text("created_at desc"),
+            text("id desc"),
+            postgresql_where=LIVE,
         ),
-        Index("datasets_workspace_id_created_at_id_idx", "workspace_id", text("created_at desc"), text("id desc")),
+        Index(
+            "datasets_workspace_id_created_at_id_idx",
+            "workspace_id",
+            text("created_at desc"),
+            text("id desc"),
+        ),
         Index("datasets_uploader_id_idx", "uploader_id"),
-        Index("datasets_deleted_at_idx", "deleted_at", postgresql_where=text("deleted_at is not null")),
+        Index(
+            "datasets_deleted_at_idx", "deleted_at", postgresql_where=text("deleted_at is not null")
+        ),
     )
 
 
@@ -151,6 +202,7 @@ class Upload(Departmental, Identified, Timestamped, Base):
     """Bytes on their way straight to object storage, in one or in many parts."""
 
     __tablename__ = "uploads"
+    read_permission = Permission.DATASET_READ
 
     dataset_id: Mapped[UUID]
     owner_id: Mapped[UUID] = mapped_column(ForeignKey("users.id", ondelete="RESTRICT"))
@@ -161,7 +213,9 @@ class Upload(Departmental, Identified, Timestamped, Base):
     content_type: Mapped[str] = words("content_type", 255)
     file_size_bytes: Mapped[int] = mapped_column(BigInteger)
     file_hash_sha256: Mapped[str | None] = words("file_hash_sha256", 64)
-    status: Mapped[UploadStatus] = one_of("status", UploadStatus, server_default=text("'uploading'"))
+    status: Mapped[UploadStatus] = one_of(
+        "status", UploadStatus, server_default=text("'uploading'")
+    )
     upload_progress: Mapped[int] = mapped_column(Integer, server_default=text("0"))
     part_size_bytes: Mapped[int] = mapped_column(BigInteger)
     total_chunks: Mapped[int] = mapped_column(Integer, server_default=text("1"))
@@ -187,12 +241,22 @@ class Upload(Departmental, Identified, Timestamped, Base):
         CheckConstraint("uploaded_chunks between 0 and total_chunks", name="uploaded_chunks"),
         Index(
             "uploads_department_id_created_at_id_idx",
-            "department_id", text("created_at desc"), text("id desc"), postgresql_where=LIVE,
+            "department_id",
+            text("created_at desc"),
+            text("id desc"),
+            postgresql_where=LIVE,
         ),
         Index("uploads_department_id_owner_id_idx", "department_id", "owner_id"),
         Index("uploads_department_id_file_hash_sha256_idx", "department_id", "file_hash_sha256"),
         Index("uploads_department_id_status_idx", "department_id", "status"),
-        Index("uploads_expires_at_idx", "expires_at", postgresql_where=text("status = 'uploading'")),
-        Index("uploads_dataset_id_created_at_id_idx", "dataset_id", text("created_at desc"), text("id desc")),
+        Index(
+            "uploads_expires_at_idx", "expires_at", postgresql_where=text("status = 'uploading'")
+        ),
+        Index(
+            "uploads_dataset_id_created_at_id_idx",
+            "dataset_id",
+            text("created_at desc"),
+            text("id desc"),
+        ),
         Index("uploads_owner_id_idx", "owner_id"),
     )

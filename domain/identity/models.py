@@ -23,7 +23,9 @@ class Department(Identified, Timestamped, Base):
     code: Mapped[str] = words("code", 50)
     name: Mapped[str] = words("name", 255)
     description: Mapped[str | None]
-    parent_id: Mapped[UUID | None] = mapped_column(ForeignKey("departments.id", ondelete="RESTRICT"))
+    parent_id: Mapped[UUID | None] = mapped_column(
+        ForeignKey("departments.id", ondelete="RESTRICT")
+    )
     manager_id: Mapped[UUID | None] = mapped_column(
         ForeignKey(
             "users.id", ondelete="SET NULL", use_alter=True, name="departments_manager_id_fkey"
@@ -36,7 +38,12 @@ class Department(Identified, Timestamped, Base):
         CheckConstraint("code ~ '^[a-z][a-z0-9_-]*$'", name="code_form"),
         CheckConstraint("parent_id <> id", name="not_its_own_parent"),
         CheckConstraint("max_running_jobs >= 1", name="max_running_jobs"),
-        Index("departments_one_root_idx", text("(true)"), unique=True, postgresql_where=text("parent_id is null")),
+        Index(
+            "departments_one_root_idx",
+            text("(true)"),
+            unique=True,
+            postgresql_where=text("parent_id is null"),
+        ),
         Index("departments_name_idx", "name"),
         Index("departments_parent_id_idx", "parent_id"),
         Index("departments_manager_id_idx", "manager_id"),

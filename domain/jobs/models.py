@@ -22,6 +22,7 @@ from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 
 from domain.models import Base, Created, Departmental, Identified, Timestamped, one_of, words
+from domain.permissions import Permission
 from domain.scope import ScopeKind
 
 LIVE = text("deleted_at is null")
@@ -79,6 +80,7 @@ class Job(Departmental, Identified, Timestamped, Base):
     """A piece of work, the truth about it, and its place in the queue."""
 
     __tablename__ = "jobs"
+    read_permission = Permission.JOB_READ
 
     dataset_id: Mapped[UUID | None]
     created_by: Mapped[UUID] = mapped_column(ForeignKey("users.id", ondelete="RESTRICT"))
@@ -120,36 +122,65 @@ class Job(Departmental, Identified, Timestamped, Base):
         CheckConstraint("max_attempts >= 1", name="max_attempts"),
         CheckConstraint("progress between 0 and 100", name="progress"),
         CheckConstraint(
-            "(status = 'processing') = (lease_expires_at is not null)", name="leased_while_processing"
+            "(status = 'processing') = (lease_expires_at is not null)",
+            name="leased_while_processing",
         ),
         CheckConstraint(
             "(status in ('succeeded', 'failed', 'cancelled')) = (completed_at is not null)",
             name="completed_when_final",
         ),
-        Index("jobs_department_id_dataset_id_job_type_idx", "department_id", "dataset_id", "job_type"),
+        Index(
+            "jobs_department_id_dataset_id_job_type_idx", "department_id", "dataset_id", "job_type"
+        ),
         Index(
             "jobs_department_id_status_created_at_idx",
-            "department_id", "status", text("created_at desc"), text("id desc"), postgresql_where=LIVE,
+            "department_id",
+            "status",
+            text("created_at desc"),
+            text("id desc"),
+            postgresql_where=LIVE,
         ),
         Index(
             "jobs_department_id_created_at_id_idx",
-            "department_id", text("created_at desc"), text("id desc"), postgresql_where=LIVE,
+            "department_id",
+            text("created_at desc"),
+            text("id desc"),
+            postgresql_where=LIVE,
         ),
-        Index("jobs_created_at_id_idx", text("created_at desc"), text("id desc"), postgresql_where=LIVE),
-        Index("jobs_dataset_id_created_at_id_idx", "dataset_id", text("created_at desc"), text("id desc")),
+        Index(
+            "jobs_created_at_id_idx",
+            text("created_at desc"),
+            text("id desc"),
+            postgresql_where=LIVE,
+        ),
+        Index(
+            "jobs_dataset_id_created_at_id_idx",
+            "dataset_id",
+            text("created_at desc"),
+            text("id desc"),
+        ),
         Index("jobs_queue_message_id_idx", "queue_message_id"),
         Index("jobs_created_by_idx", "created_by"),
         Index("jobs_retry_of_id_idx", "retry_of_id"),
         Index(
             "jobs_waiting_idx",
-            "department_id", text("priority desc"), "created_at", "id",
+            "department_id",
+            text("priority desc"),
+            "created_at",
+            "id",
             postgresql_where=text("status = 'queued'"),
         ),
-        Index("jobs_lease_expires_at_idx", "lease_expires_at", postgresql_where=text("status = 'processing'")),
+        Index(
+            "jobs_lease_expires_at_idx",
+            "lease_expires_at",
+            postgresql_where=text("status = 'processing'"),
+        ),
         Index("jobs_running_idx", "department_id", postgresql_where=text("status = 'processing'")),
         Index(
             "jobs_one_active_idx",
-            "dataset_id", "job_type", unique=True,
+            "dataset_id",
+            "job_type",
+            unique=True,
             postgresql_where=text(
                 "status in ('queued', 'processing') "
                 "and job_type in ('validation', 'schema_deduction', 'etl')"
@@ -162,6 +193,7 @@ class JobDataset(Departmental, Identified, Created, Base):
     """One of several inputs of a job, which may lie in a department below the job's."""
 
     __tablename__ = "job_datasets"
+    read_permission = Permission.JOB_READ
 
     job_id: Mapped[UUID]
     dataset_id: Mapped[UUID] = mapped_column(ForeignKey("datasets.id", ondelete="CASCADE"))
@@ -182,6 +214,7 @@ class JobAttempt(Departmental, Identified, Created, Base):
     """One run of a job by one worker, and how it ended."""
 
     __tablename__ = "job_attempts"
+    read_permission = Permission.JOB_READ
 
     job_id: Mapped[UUID]
     attempt: Mapped[int] = mapped_column(Integer)
@@ -200,7 +233,12 @@ class JobAttempt(Departmental, Identified, Created, Base):
         UniqueConstraint("job_id", "attempt"),
         UniqueConstraint("job_id", "lease_token"),
         CheckConstraint("(ended_at is null) = (outcome is null)", name="ended"),
-        Index("job_attempts_department_id_created_at_id_idx", "department_id", text("created_at desc"), text("id desc")),
+        Index(
+            "job_attempts_department_id_created_at_id_idx",
+            "department_id",
+            text("created_at desc"),
+            text("id desc"),
+        ),
     )
 
 
@@ -208,6 +246,7 @@ class JobEvent(Departmental, Created, Base):
     """One line of the durable log; its id is the order of commit and the stream's cursor."""
 
     __tablename__ = "job_events"
+    read_permission = Permission.JOB_READ
 
     id: Mapped[int] = mapped_column(
         BigInteger, Identity(always=True), primary_key=True, sort_order=-20
@@ -254,6 +293,7 @@ class Result(Departmental, Identified, Created, Base):
     """What a job found out, as a payload whose form its type names."""
 
     __tablename__ = "results"
+    read_permission = Permission.RESULT_READ
 
     dataset_id: Mapped[UUID]
     job_id: Mapped[UUID]
@@ -272,12 +312,30 @@ class Result(Departmental, Identified, Created, Base):
             ["job_id", "department_id"], ["jobs.id", "jobs.department_id"], ondelete="CASCADE"
         ),
         UniqueConstraint("job_id", "result_type"),
-        Index("results_department_id_dataset_id_result_type_idx", "department_id", "dataset_id", "result_type"),
+        Index(
+            "results_department_id_dataset_id_result_type_idx",
+            "department_id",
+            "dataset_id",
+            "result_type",
+        ),
         Index(
             "results_department_id_created_at_id_idx",
-            "department_id", text("created_at desc"), text("id desc"), postgresql_where=LIVE,
+            "department_id",
+            text("created_at desc"),
+            text("id desc"),
+            postgresql_where=LIVE,
         ),
-        Index("results_created_at_id_idx", text("created_at desc"), text("id desc"), postgresql_where=LIVE),
-        Index("results_dataset_id_created_at_id_idx", "dataset_id", text("created_at desc"), text("id desc")),
+        Index(
+            "results_created_at_id_idx",
+            text("created_at desc"),
+            text("id desc"),
+            postgresql_where=LIVE,
+        ),
+        Index(
+            "results_dataset_id_created_at_id_idx",
+            "dataset_id",
+            text("created_at desc"),
+            text("id desc"),
+        ),
         Index("results_payload_gin_idx", "payload", postgresql_using="gin"),
     )

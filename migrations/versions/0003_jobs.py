@@ -24,7 +24,10 @@ def upgrade() -> None:
     transitions(
         "jobs",
         "status",
-        {"queued": "processing cancelled failed", "processing": "queued succeeded failed cancelled"},
+        {
+            "queued": "processing cancelled failed",
+            "processing": "queued succeeded failed cancelled",
+        },
     )
     run("""
         grant select, update, delete on jobs, job_attempts, job_events, datasets, uploads,
