@@ -1,22 +1,26 @@
 """The port through which the domain tells others that something waits; Redis stands behind it.
 
-Both calls are hints. Whoever misses one looks for itself within a second, so neither may fail the
-work that rang.
+Ringing is a hint. Whoever misses one looks for itself within a second, so neither call may fail
+the work that rang.
 """
 
 from __future__ import annotations
 
+import asyncio
 from typing import Protocol
 
 
 class Bell(Protocol):
-    """Rings after a commit."""
+    """Rings after a commit, and wakes those who wait for events."""
 
     async def work(self) -> None:
         """Says that a job waits."""
 
     async def events(self) -> None:
         """Says that events were written."""
+
+    async def heard(self, seconds: float) -> None:
+        """Waits until events were written, or for at most ``seconds``."""
 
 
 class Silence:
@@ -27,3 +31,7 @@ class Silence:
 
     async def events(self) -> None:
         """Does nothing."""
+
+    async def heard(self, seconds: float) -> None:
+        """Waits for all of ``seconds``."""
+        await asyncio.sleep(seconds)

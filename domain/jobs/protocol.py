@@ -1,0 +1,320 @@
+"""What a worker does to a job: claim it, renew its lease, and end it, each under a guard.
+
+Every write names the lease's token and the status ``processing``, so a worker that lost its lease
+can write nothing, and what a job publishes is published once.
+"""
+
+from __future__ import annotations
+
+import random
+from dataclasses import dataclass
+from datetime import timedelta
+from enum import Enum
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import case, func, update
+
+from domain.database import Hold
+from domain.jobs.models import AttemptOutcome, EventKind, Job, JobAttempt, JobStatus, JobType
+from domain.work import running
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+    from uuid import UUID
+
+    from sqlalchemy import ColumnElement
+
+    from domain.bell import Bell
+    from domain.database import Database, Row
+    from domain.work import Work
+
+BACKOFF_SECONDS = 5.0
+BACKOFF_LIMIT_SECONDS = 300.0
+
+
+class LeaseLost(Exception):
+    """The job is no longer this worker's: its lease ran out, it ended, or a cancel was asked."""
+
+
+class Standing(Enum):
+    """What the renewal of a lease says of the job."""
+
+    HELD = "held"
+    CANCEL = "cancel"
+    LOST = "lost"
+
+
+@dataclass(frozen=True, slots=True)
+class Lease:
+    """A job that this worker has claimed; ``token`` guards every write about this run."""
+
+    id: UUID
+    department_id: UUID
+    dataset_id: UUID | None
+    job_type: JobType
+    created_by: UUID
+    params: Mapping[str, Any]
+    attempt: int
+    max_attempts: int
+    token: int
+
+    def guard(self) -> list[ColumnElement[bool]]:
+        """The condition under which this run may still write."""
+        return [
+            Job.id == self.id,
+            Job.department_id == self.department_id,
+            Job.lease_token == self.token,
+            Job.status == JobStatus.PROCESSING,
+        ]
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """Why a run failed. ``code`` is stable; ``message`` says what to do; only some are retried."""
+
+    code: str
+    message: str
+    traceback: str | None = None
+    retryable: bool = False
+
+
+async def claim(
+    database: Database, worker: str, lease_seconds: float, types: Iterable[JobType], bell: Bell
+) -> Lease | None:
+    """Takes the next job for ``worker``, or gives None where none waits."""
+    async with database.transaction("begin", Hold()) as (connection, _):
+        row = await connection.fetchrow(
+            "select * from claim_job($1, $2, $3)",
+            worker,
+            timedelta(seconds=lease_seconds),
+            [str(t) for t in types],
+        )
+    if row is None:
+        return None
+    await bell.events()
+    return Lease(
+        row.id,
+        row.department_id,
+        row.dataset_id,
+        JobType(row.job_type),
+        row.created_by,
+        row.params,
+        row.attempt,
+        row.max_attempts,
+        row.lease_token,
+    )
+
+
+async def renew(
+    database: Database,
+    lease: Lease,
+    lease_seconds: float,
+    bell: Bell,
+    *,
+    progress: int,
+    step: str | None,
+    tell: EventKind | None = None,
+) -> Standing:
+    """Keeps the job for another ``lease_seconds``, notes its progress, and says how it stands.
+
+    ``tell`` also writes an event of that kind, for those who follow the job.
+    """
+    async with running(database, lease.department_id, lease.created_by, bell) as work:
+        row = await work.row(
+            update(Job)
+            .where(*lease.guard())
+            .values(
+                lease_expires_at=func.clock_timestamp() + timedelta(seconds=lease_seconds),
+                heartbeat_at=func.clock_timestamp(),
+                progress=progress,
+                current_step=step,
+            )
+            .returning(Job.id, Job.department_id, Job.dataset_id, Job.cancel_requested_at),
+            Job,
+        )
+        if row is None:
+            return Standing.LOST
+        if tell is not None:
+            work.event(row, tell, progress=progress, step=step)
+    return Standing.HELD if row.cancel_requested_at is None else Standing.CANCEL
+
+
+async def succeed(
+    work: Work,
+    lease: Lease,
+    *,
+    message: str,
+    result_data: Mapping[str, Any] | None = None,
+    output_file: str | None = None,
+) -> Row:
+    """Ends the job well, in the transaction that publishes what it made.
+
+    Raises `LeaseLost` when the job is no longer this worker's or a cancel was asked; the
+    transaction then publishes nothing.
+    """
+    return await _end(
+        work,
+        lease,
+        JobStatus.SUCCEEDED,
+        AttemptOutcome.SUCCEEDED,
+        message,
+        extra=[Job.cancel_requested_at.is_(None)],
+        progress=100,
+        result_data=None if result_data is None else dict(result_data),
+        output_file=output_file,
+    )
+
+
+async def fail(database: Database, lease: Lease, failure: Failure, bell: Bell) -> JobStatus:
+    """Ends the job badly, or has it wait for another attempt where the failure is retryable.
+
+    Raises `LeaseLost` when it is no longer this worker's.
+    """
+    again = failure.retryable and lease.attempt < lease.max_attempts
+    error = {
+        "error_code": failure.code,
+        "error_message": failure.message,
+        "error_traceback": failure.traceback,
+    }
+    async with running(database, lease.department_id, lease.created_by, bell) as work:
+        if again:
+            wait = backoff(lease.attempt)
+            await _wait(
+                work,
+                lease,
+                AttemptOutcome.RETRIED,
+                f"{failure.message} Next attempt in {wait:.0f} s.",
+                failure,
+                seconds=wait,
+                **error,
+            )
+            return JobStatus.QUEUED
+        await _end(
+            work,
+            lease,
+            JobStatus.FAILED,
+            AttemptOutcome.FAILED,
+            failure.message,
+            failure=failure,
+            **error,
+        )
+        return JobStatus.FAILED
+
+
+async def cancel(database: Database, lease: Lease, bell: Bell) -> None:
+    """Ends a job whose cancel was asked, once its child is gone. Raises `LeaseLost`."""
+    async with running(database, lease.department_id, lease.created_by, bell) as work:
+        await _end(
+            work, lease, JobStatus.CANCELLED, AttemptOutcome.CANCELLED, "Cancelled while it ran."
+        )
+
+
+async def hand_back(database: Database, lease: Lease, bell: Bell) -> None:
+    """Puts the job back at once because this worker stops; it does not count as an attempt."""
+    async with running(database, lease.department_id, lease.created_by, bell) as work:
+        await _wait(
+            work,
+            lease,
+            AttemptOutcome.HANDED_BACK,
+            "Handed back by a stopping worker.",
+            None,
+            seconds=0,
+        )
+        work.ring()
+
+
+def backoff(attempt: int) -> float:
+    """Seconds until the next attempt: exponential, with full jitter over its upper half."""
+    longest = min(BACKOFF_LIMIT_SECONDS, BACKOFF_SECONDS * 2 ** (attempt - 1))
+    return longest * random.uniform(0.5, 1)  # noqa: S311 (spreads load, guards nothing)
+
+
+async def _end(
+    work: Work,
+    lease: Lease,
+    status: JobStatus,
+    outcome: AttemptOutcome,
+    message: str,
+    *,
+    extra: Iterable[ColumnElement[bool]] = (),
+    failure: Failure | None = None,
+    **values: Any,
+) -> Row:
+    job = await work.row(
+        update(Job)
+        .where(*lease.guard(), *extra)
+        .values(
+            status=status,
+            completed_at=func.clock_timestamp(),
+            lease_expires_at=None,
+            leased_by=None,
+            current_step=None,
+            **values,
+        )
+        .returning(*Job.__table__.columns),
+        Job,
+    )
+    if job is None:
+        raise LeaseLost(str(lease.id))
+    await _close_attempt(work, lease, outcome, failure)
+    work.event(job, EventKind.STATUS, status=status, progress=job.progress, message=message)
+    # Another job of this department may have waited for this one's place.
+    work.ring()
+    return job
+
+
+async def _wait(
+    work: Work,
+    lease: Lease,
+    outcome: AttemptOutcome,
+    message: str,
+    failure: Failure | None,
+    *,
+    seconds: float,
+    **values: Any,
+) -> None:
+    uncounted = 1 if outcome is AttemptOutcome.HANDED_BACK else 0
+    job = await work.row(
+        update(Job)
+        .where(*lease.guard())
+        .values(
+            # A cancel that was asked meanwhile is not forgotten by waiting.
+            status=case(
+                (Job.cancel_requested_at.is_not(None), JobStatus.CANCELLED),
+                else_=JobStatus.QUEUED,
+            ),
+            completed_at=case((Job.cancel_requested_at.is_not(None), func.clock_timestamp())),
+            max_attempts=Job.max_attempts + uncounted,
+            lease_token=Job.lease_token + 1,
+            lease_expires_at=None,
+            leased_by=None,
+            current_step=None,
+            available_at=func.clock_timestamp() + timedelta(seconds=seconds),
+            **values,
+        )
+        .returning(*Job.__table__.columns),
+        Job,
+    )
+    if job is None:
+        raise LeaseLost(str(lease.id))
+    await _close_attempt(work, lease, outcome, failure)
+    work.event(job, EventKind.STATUS, status=job.status, progress=job.progress, message=message)
+
+
+async def _close_attempt(
+    work: Work, lease: Lease, outcome: AttemptOutcome, failure: Failure | None
+) -> None:
+    await work.rows(
+        update(JobAttempt)
+        .where(
+            JobAttempt.job_id == lease.id,
+            JobAttempt.department_id == lease.department_id,
+            JobAttempt.lease_token == lease.token,
+        )
+        .values(
+            ended_at=func.clock_timestamp(),
+            outcome=outcome,
+            error_code=failure.code if failure else None,
+            error_message=failure.message if failure else None,
+        )
+    )

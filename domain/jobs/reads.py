@@ -1,0 +1,134 @@
+"""Reads of the event log: a snapshot with its high-water mark, then what came after."""
+
+from __future__ import annotations
+
+import base64
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import BigInteger, Integer, Select, bindparam, func, select
+from sqlalchemy.dialects.postgresql import UUID as UuidType
+
+from domain.errors import CursorExpired, InvalidInput
+from domain.jobs.models import Job, JobEvent, JobStatus
+from domain.paging import visible
+from domain.statements import columns, kept
+
+if TYPE_CHECKING:
+    from uuid import UUID
+
+    from domain.database import Row
+    from domain.reads import Reads
+
+KEPT = timedelta(days=90)
+"""How long events are kept; the sweeper deletes older ones."""
+
+BATCH = 200
+SNAPSHOT_JOBS = 100
+
+
+@dataclass(frozen=True, slots=True)
+class Cursor:
+    """A place in the log: the id of the last event seen, and when that was."""
+
+    event_id: int
+    at: datetime
+
+    def __str__(self) -> str:
+        """The opaque text that clients keep."""
+        text = f"{self.event_id}.{int(self.at.timestamp())}"
+        return base64.urlsafe_b64encode(text.encode()).rstrip(b"=").decode()
+
+    @classmethod
+    def parsed(cls, text: str) -> Cursor:
+        """Reads a client's cursor.
+
+        Raises `InvalidInput` for what is none, and `CursorExpired` when later events may be gone.
+        """
+        try:
+            padded = text + "=" * (-len(text) % 4)
+            event_id, seconds = base64.b64decode(padded, altchars=b"-_", validate=True).split(b".")
+            cursor = cls(int(event_id), datetime.fromtimestamp(int(seconds), UTC))
+            if not 0 <= cursor.event_id < 2**63:
+                raise ValueError(text)
+        except (ValueError, OverflowError, OSError):
+            message = "This is no cursor of an event. Take one from an event that you received."
+            raise InvalidInput.at("after", message, "bad_cursor") from None
+        if cursor.at < datetime.now(UTC) - KEPT:
+            message = "Events that old are no longer kept. Subscribe again without a cursor."
+            raise CursorExpired(message)
+        return cursor
+
+
+@dataclass(frozen=True, slots=True)
+class Topic:
+    """Whose events: those of one job, one dataset or one department with all below it."""
+
+    column: str
+    key: UUID
+
+
+async def snapshot(reads: Reads, topic: Topic) -> tuple[list[Row], Cursor]:
+    """The jobs of a topic as they are now, and the cursor from which to follow them.
+
+    Both come from one transaction. Of a dataset its newest jobs come, of a department its active
+    ones, at most ``SNAPSHOT_JOBS``, the oldest first.
+    """
+    mark = await reads.row(_high_water(topic.column), key=topic.key)
+    jobs = await reads.rows(_jobs(topic.column), key=topic.key, size=SNAPSHOT_JOBS)
+    last = mark["id"] if mark is not None else None
+    return jobs[::-1], Cursor(last or 0, datetime.now(UTC))
+
+
+async def events_after(reads: Reads, topic: Topic, event_id: int) -> list[Row]:
+    """The next events of a topic after ``event_id``, at most ``BATCH``, in commit order."""
+    return await reads.rows(_events(topic.column), key=topic.key, after=event_id, size=BATCH)
+
+
+def cursor_of(event: Row) -> Cursor:
+    """The cursor of an event."""
+    return Cursor(event.id, event.created_at)
+
+
+def _keyed(source: Any, column: str) -> Any:
+    key = bindparam("key", type_=UuidType(as_uuid=True))
+    fields = source.__table__.c
+    if column == "job_id" and source is Job:
+        return fields["id"] == key
+    return fields[column] == key
+
+
+@kept
+def _high_water(column: str) -> tuple[Select[Any], None]:
+    return select(func.max(JobEvent.id).label("id")).where(
+        _keyed(JobEvent, column), visible(JobEvent)
+    ), None
+
+
+@kept
+def _events(column: str) -> tuple[Select[Any], type[JobEvent]]:
+    return (
+        select(*columns(JobEvent))
+        .where(
+            _keyed(JobEvent, column),
+            visible(JobEvent),
+            JobEvent.id > bindparam("after", type_=BigInteger()),
+        )
+        .order_by(JobEvent.id)
+        .limit(bindparam("size", type_=Integer())),
+        JobEvent,
+    )
+
+
+@kept
+def _jobs(column: str) -> tuple[Select[Any], type[Job]]:
+    chosen = select(*columns(Job)).where(_keyed(Job, column), visible(Job))
+    if column == "department_id":
+        chosen = chosen.where(Job.status.in_((JobStatus.QUEUED, JobStatus.PROCESSING)))
+    return (
+        chosen.order_by(Job.created_at.desc(), Job.id.desc()).limit(
+            bindparam("size", type_=Integer())
+        ),
+        Job,
+    )
