@@ -1,0 +1,1 @@
+"""The way in: operations over HTTP, WebSocket and server-sent events."""

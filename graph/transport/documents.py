@@ -1,0 +1,122 @@
+"""Documents that were parsed and validated are kept, so that the usual ones cost nothing."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from dataclasses import dataclass, field
+
+from graphql import (
+    ASTValidationRule,
+    DocumentNode,
+    GraphQLError,
+    GraphQLSchema,
+    OperationDefinitionNode,
+    OperationType,
+    StringValueNode,
+    Visitor,
+    parse,
+    specified_rules,
+    validate,
+    visit,
+)
+from strawberry.schema.validation_rules.maybe_null import MaybeNullValidationRule
+from strawberry.schema.validation_rules.one_of import OneOfInputValidationRule
+
+RULES: tuple[type[ASTValidationRule], ...] = (
+    *specified_rules,
+    MaybeNullValidationRule,
+    OneOfInputValidationRule,
+)
+
+# A syntax tree takes 110 to 280 bytes for each character of its text (measured), so this much text
+# is at most some 84 MB, whatever documents strangers send.
+KEPT_CHARACTERS = 300_000
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """A document's syntax tree, or the errors that refuse it."""
+
+    node: DocumentNode
+    errors: tuple[GraphQLError, ...] = ()
+    operations: dict[str, OperationType] = field(default_factory=dict)
+    """The type of each operation by its name; the one without a name stands under ""."""
+
+    def operation_type(self, name: str | None) -> OperationType | None:
+        """Gives the type of the operation that would run, None when none can be chosen."""
+        if self.errors:
+            return None
+        if name is None:
+            return next(iter(self.operations.values())) if len(self.operations) == 1 else None
+        return self.operations.get(name) if name else None
+
+
+class Documents:
+    """The documents of one schema, the least recently used of them forgotten first.
+
+    Bounded by their number and by the characters of their texts together.
+    """
+
+    def __init__(
+        self, schema: GraphQLSchema, size: int, *, characters: int = KEPT_CHARACTERS
+    ) -> None:
+        self._schema = schema
+        self._size = size
+        self._characters = characters
+        self._kept: OrderedDict[str, Document] = OrderedDict()
+        self._kept_characters = 0
+
+    def __len__(self) -> int:
+        return len(self._kept)
+
+    def get(self, text: str) -> Document:
+        """Gives the document with this text, parsed and validated; it never raises."""
+        document = self._kept.get(text)
+        if document is not None:
+            self._kept.move_to_end(text)
+            return document
+        document = self._read(text)
+        self._keep(text, document)
+        return document
+
+    def _read(self, text: str) -> Document:
+        try:
+            node = parse(text)
+        except GraphQLError as error:
+            return Document(DocumentNode(definitions=()), (error.with_traceback(None),))
+        errors = _nul_errors(node) if "\0" in text or "\\u" in text else []
+        errors = errors or validate(self._schema, node, RULES)
+        operations = {
+            definition.name.value if definition.name else "": definition.operation
+            for definition in node.definitions
+            if isinstance(definition, OperationDefinitionNode)
+        }
+        return Document(node, tuple(errors), operations)
+
+    def _keep(self, text: str, document: Document) -> None:
+        # One long text would drive out all the others.
+        if len(text) > self._characters // 4:
+            return
+        self._kept[text] = document
+        self._kept_characters += len(text)
+        while len(self._kept) > self._size or self._kept_characters > self._characters:
+            forgotten, _ = self._kept.popitem(last=False)
+            self._kept_characters -= len(forgotten)
+
+
+class _NulFinder(Visitor):
+    """Finds the string values that hold a NUL character, which PostgreSQL's text can't."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.errors: list[GraphQLError] = []
+
+    def enter_string_value(self, node: StringValueNode, *_: object) -> None:
+        if "\0" in node.value:
+            self.errors.append(GraphQLError("Text must not contain a NUL character.", node))
+
+
+def _nul_errors(node: DocumentNode) -> list[GraphQLError]:
+    finder = _NulFinder()
+    visit(node, finder)
+    return finder.errors

@@ -1,0 +1,216 @@
+"""Runs operations on the schema, in a context that is made fresh for each and always closed."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import AsyncGenerator, AsyncIterator
+from typing import Any, Self
+
+from graphql import ExecutionResult, GraphQLError, GraphQLSchema, OperationType
+from graphql.execution import Executor, create_source_event_stream
+from strawberry.schema.schema import StrawberryGraphQLCoreExecutionContext
+
+from domain.errors import InvalidInput
+from graph.transport.completion import to_completion
+from graph.transport.documents import Documents
+from graph.transport.operation import (
+    ContextFactory,
+    Credentials,
+    OperationContext,
+    OperationRequest,
+    OperationResult,
+    RefusedError,
+    RequestInfo,
+    executed,
+    failed,
+    refused,
+    refused_with,
+)
+from graph.transport.streams import OpenStreams
+
+
+class ResponseStream:
+    """The answers of one operation, which end with its context's closing: always ``aclose`` it."""
+
+    def __init__(
+        self, results: AsyncGenerator[OperationResult, None], context: OperationContext
+    ) -> None:
+        self._results = results
+        self._context = context
+
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> OperationResult:
+        return await anext(self._results)
+
+    async def aclose(self) -> None:
+        """Ends the operation; a source of events that is still open is closed first."""
+        # A generator that was never started runs none of its own clean-up: the context's is here.
+        await to_completion(self._closed())
+
+    async def _closed(self) -> None:
+        try:
+            await self._results.aclose()
+        finally:
+            await self._context.close()
+
+
+class Gateway:
+    """The schema as the transports see it: operations go in, results come out.
+
+    ``execution_context_class`` is Strawberry's own or a subclass of it; ``document_cache_size`` is
+    the number of parsed and validated documents that are kept.
+    """
+
+    def __init__(
+        self,
+        schema: GraphQLSchema,
+        context_factory: ContextFactory,
+        *,
+        execution_context_class: type[StrawberryGraphQLCoreExecutionContext] | None = None,
+        document_cache_size: int = 1000,
+    ) -> None:
+        self._schema = schema
+        self._context_factory = context_factory
+        self._executor_class = execution_context_class or StrawberryGraphQLCoreExecutionContext
+        self._documents = Documents(schema, document_cache_size)
+        self.streams = OpenStreams()
+
+    async def shutdown(self, seconds: float = 5) -> None:
+        """Ends all sockets and event streams, so that their clients go on elsewhere.
+
+        To be called when the process is told to stop, before the server waits for its connections:
+        that wait would last as long as the longest event stream.
+        """
+        await self.streams.close(seconds)
+
+    def operation_type(self, request: OperationRequest) -> OperationType | None:
+        """Gives what kind of operation this is, None when the document is refused anyway."""
+        return self._documents.get(request.query).operation_type(request.operation_name)
+
+    async def execute(
+        self, request: OperationRequest, credentials: Credentials, info: RequestInfo
+    ) -> OperationResult:
+        """Executes a query or a mutation; a refusal or a fault is in the answer, never raised.
+
+        When it returns, the context is closed. If its caller is cancelled, a query is cut short,
+        while a mutation comes to its end: nobody could tell what was done of half a mutation.
+        """
+        try:
+            context = self._context_factory(credentials, info)
+        except Exception as error:  # noqa: BLE001 (whatever it is, it is masked and logged)
+            return refused(error, info.request_id)
+        return await self._execute(request, context)
+
+    def subscribe(
+        self, request: OperationRequest, credentials: Credentials, info: RequestInfo
+    ) -> ResponseStream:
+        """Runs any operation as a stream: a result for each event, one for a query or mutation.
+
+        A result with a ``refusal`` is the last one: the document was refused, or the source of
+        events failed or ended with an expected error. Raises `RefusedError` for the caller itself.
+        """
+        try:
+            context = self._context_factory(credentials, info)
+        except Exception as error:
+            raise RefusedError(refused(error, info.request_id)) from error
+        if self.operation_type(request) is OperationType.SUBSCRIPTION:
+            return ResponseStream(self._events(request, context), context)
+        return ResponseStream(self._single(request, context), context)
+
+    async def _single(
+        self, request: OperationRequest, context: OperationContext
+    ) -> AsyncGenerator[OperationResult, None]:
+        yield await self._execute(request, context)
+
+    async def _execute(
+        self, request: OperationRequest, context: OperationContext
+    ) -> OperationResult:
+        try:
+            try:
+                if self.operation_type(request) is OperationType.MUTATION:
+                    result = await to_completion(self._run(request, context))
+                else:
+                    result = await self._run(request, context)
+            finally:
+                await to_completion(context.close())
+        except Exception as error:  # noqa: BLE001 (whatever it is, it is masked and logged)
+            return failed(error, context.request_id)
+        if context.failure is not None:
+            return failed(context.failure, context.request_id)
+        return result
+
+    async def _run(self, request: OperationRequest, context: OperationContext) -> OperationResult:
+        executor = self._executor(request, context)
+        if isinstance(executor, list):
+            return refused_with(executor, context.request_id)
+        if executor.operation.operation is OperationType.SUBSCRIPTION:
+            return refused(
+                InvalidInput("A subscription needs a WebSocket or an event stream."),
+                context.request_id,
+            )
+        outcome = await _completed(executor, serially=None)
+        return executed(outcome.data, outcome.errors, context.request_id)
+
+    async def _events(
+        self, request: OperationRequest, context: OperationContext
+    ) -> AsyncGenerator[OperationResult, None]:
+        executor = self._executor(request, context)
+        if isinstance(executor, list):
+            yield refused_with(executor, context.request_id)
+            return
+        source: AsyncIterator[Any] | None = None
+        try:
+            opened = create_source_event_stream(executor)
+            if inspect.isawaitable(opened):
+                opened = await opened
+            if isinstance(opened, ExecutionResult):
+                yield refused_with(opened.errors or [], context.request_id)
+                return
+            source = aiter(opened)
+            async for payload in source:
+                event = executor.build_per_event_executor(payload)
+                outcome = await _completed(event, serially=False)
+                await to_completion(context.end_event())
+                if context.failure is not None:
+                    # To leave this event out and go on would lose it: the client resumes from the
+                    # cursor that it has, and gets it again.
+                    yield refused(_as_exception(context.failure), context.request_id)
+                    return
+                yield executed(outcome.data, outcome.errors, context.request_id)
+        except Exception as error:  # noqa: BLE001 (whatever it is, it is mapped, masked and logged)
+            yield refused(error, context.request_id)
+        finally:
+            if source is not None and (close := getattr(source, "aclose", None)) is not None:
+                await to_completion(close())
+
+    def _executor(
+        self, request: OperationRequest, context: OperationContext
+    ) -> Executor[Any] | list[GraphQLError]:
+        document = self._documents.get(request.query)
+        if document.errors:
+            return list(document.errors)
+        return self._executor_class.build(
+            self._schema,
+            document.node,
+            None,
+            context,
+            request.variables,
+            request.operation_name,
+            operation_extensions=request.extensions,
+        )
+
+
+async def _completed(executor: Executor[Any], *, serially: bool | None) -> ExecutionResult:
+    outcome = executor.execute_operation(serially)
+    if inspect.isawaitable(outcome):
+        outcome = await outcome
+    if not isinstance(outcome, ExecutionResult):
+        message = "the schema has @defer or @stream, which the transports don't deliver"
+        raise TypeError(message)
+    return outcome
+
+
+def _as_exception(failure: BaseException) -> Exception:
+    return failure if isinstance(failure, Exception) else RuntimeError(repr(failure))

@@ -1,0 +1,77 @@
+from __future__ import annotations
+
+import pytest
+from graphql import OperationType
+
+from graph.transport.documents import Documents
+from tests.graph.transport.serving import schema
+
+
+def documents(size: int = 10, characters: int = 10_000) -> Documents:
+    return Documents(schema._schema, size, characters=characters)
+
+
+def test_keeps_what_was_read() -> None:
+    kept = documents()
+    assert kept.get("{ hello }") is kept.get("{ hello }")
+    assert kept.get("{ hello }") is not kept.get("{ hello  }")
+
+
+def test_forgets_the_least_recently_used_above_its_size() -> None:
+    kept = documents(size=2)
+    first = kept.get("{ a: hello }")
+    second = kept.get("{ b: hello }")
+    assert kept.get("{ a: hello }") is first
+    kept.get("{ c: hello }")
+    assert len(kept) == 2
+    assert kept.get("{ a: hello }") is first
+    assert kept.get("{ b: hello }") is not second
+
+
+def test_forgets_above_its_characters() -> None:
+    kept = documents(size=1000, characters=100)
+    for number in range(100):
+        kept.get(f"{{ a{number}: hello }}")
+    assert 0 < len(kept) < 10
+
+
+def test_does_not_keep_a_text_that_would_drive_out_the_others() -> None:
+    kept = documents(characters=100)
+    short = kept.get("{ hello }")
+    kept.get("{ " + "hello " * 20 + "}")
+    assert len(kept) == 1
+    assert kept.get("{ hello }") is short
+
+
+@pytest.mark.parametrize("text", ['{ hello(name: "a\\u0000b") }', '{ hello(name: "a\0b") }'])
+def test_refuses_nul_in_text(text: str) -> None:
+    (error,) = documents().get(text).errors
+    assert "NUL" in error.message
+    assert error.locations
+
+
+@pytest.mark.parametrize(
+    "text", ['{ hello(name: "\\u00e9") }', '{ hello(name: "\\\\u0000") }', '{ hello(name: "é") }']
+)
+def test_accepts_other_characters(text: str) -> None:
+    assert not documents().get(text).errors
+
+
+@pytest.mark.parametrize(
+    ("text", "name", "kind"),
+    [
+        ("{ hello }", None, OperationType.QUERY),
+        ("query A { hello }", None, OperationType.QUERY),
+        ("query A { hello }", "A", OperationType.QUERY),
+        ("query A { hello }", "B", None),
+        ("query A { hello }", "", None),
+        ("query A { hello } mutation B { write(text: 1) }", "A", None),
+        ('query A { hello } mutation B { write(text: "x") }', "B", OperationType.MUTATION),
+        ('query A { hello } mutation B { write(text: "x") }', None, None),
+        ("{", None, None),
+    ],
+)
+def test_knows_the_type_of_the_operation_that_would_run(
+    text: str, name: str | None, kind: OperationType | None
+) -> None:
+    assert documents().get(text).operation_type(name) is kind
