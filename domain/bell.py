@@ -13,8 +13,8 @@ from typing import Protocol
 class Bell(Protocol):
     """Rings after a commit, and wakes those who wait for events."""
 
-    async def work(self) -> None:
-        """Says that a job waits."""
+    async def work(self, message_id: str | None = None) -> None:
+        """Says that a job waits; ``message_id`` is the message's own, for whoever traces it."""
 
     async def events(self) -> None:
         """Says that events were written."""
@@ -26,7 +26,7 @@ class Bell(Protocol):
 class Silence:
     """A bell that nobody hears, for tools that start nothing which can't wait a second."""
 
-    async def work(self) -> None:
+    async def work(self, message_id: str | None = None) -> None:
         """Does nothing."""
 
     async def events(self) -> None:

@@ -110,6 +110,11 @@ class Page:
             self.conditions,
         )
 
+    def identity(self) -> tuple[Any, ...]:
+        """What tells this page from others, the values of its filter included."""
+        values = tuple(repr(c.value) for c in self.conditions)
+        return (*self.shape(), self.size, self.after, self.before, values)
+
     def arguments(self, model: type[Base]) -> dict[str, Any]:
         """The statement's parameters, less its keys. Raises `InvalidInput` for a bad cursor."""
         values: dict[str, Any] = {c.parameter: c.argument for c in self.conditions}

@@ -50,7 +50,7 @@ class Work:
         self._connection = connection
         self._cleared = False
         self._events: list[dict[str, Any]] = []
-        self._rings = False
+        self._rings: list[str | None] = []
         self.identity = identity
         self.scope = scope
 
@@ -152,9 +152,9 @@ class Work:
             }
         )
 
-    def ring(self) -> None:
-        """Has the workers' bell rung once this is committed."""
-        self._rings = True
+    def ring(self, message_id: str | None = None) -> None:
+        """Has the workers' bell rung once this is committed, with an id for the message."""
+        self._rings.append(message_id)
 
     async def once(self, operation: str, key: str | None, given: Mapping[str, Any]) -> UUID | None:
         """Takes an idempotency key; gives the id of what it made before, or None when it is new.
@@ -263,5 +263,5 @@ async def running(
 async def _ring(work: Work, bell: Bell) -> None:
     if work._events:  # noqa: SLF001 (the rest of a Work's end)
         await bell.events()
-    if work._rings:  # noqa: SLF001 (the rest of a Work's end)
-        await bell.work()
+    for message_id in work._rings:  # noqa: SLF001 (the rest of a Work's end)
+        await bell.work(message_id)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
+from uuid import uuid4
 
 from sqlalchemy import func, select, update
 from sqlalchemy.dialects.postgresql import insert
@@ -123,6 +124,7 @@ async def queue_job(
 
     ``dataset`` needs ``id`` and ``department_id``. Gives None where one of the same type is active.
     """
+    message_id = uuid4().hex
     statement = (
         insert(Job)
         .values(
@@ -133,6 +135,7 @@ async def queue_job(
             priority=priority,
             created_by=work.user_id,
             retry_of_id=retry_of_id,
+            queue_message_id=message_id,
         )
         .on_conflict_do_nothing()
         .returning(*Job.__table__.columns)
@@ -140,7 +143,7 @@ async def queue_job(
     job = await work.row(statement, Job)
     if job is not None:
         work.event(job, EventKind.STATUS, status=JobStatus.QUEUED, progress=0, message="Queued.")
-        work.ring()
+        work.ring(message_id)
     return job
 
 

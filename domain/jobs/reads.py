@@ -5,20 +5,33 @@ from __future__ import annotations
 import base64
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
-from sqlalchemy import BigInteger, Integer, Select, bindparam, func, select
-from sqlalchemy.dialects.postgresql import UUID as UuidType
+from sqlalchemy import (
+    BigInteger,
+    Integer,
+    Select,
+    Text,
+    Uuid,
+    bindparam,
+    func,
+    literal,
+    select,
+)
 
+from domain.catalog.models import Dataset
 from domain.errors import CursorExpired, InvalidInput
-from domain.jobs.models import Job, JobEvent, JobStatus
+from domain.jobs.models import Job, JobEvent
 from domain.paging import visible
 from domain.statements import columns, kept
 
 if TYPE_CHECKING:
     from uuid import UUID
 
+    from sqlalchemy import ColumnElement
+
     from domain.database import Row
+    from domain.models import Base
     from domain.reads import Reads
 
 KEPT = timedelta(days=90)
@@ -50,23 +63,35 @@ class Cursor:
             padded = text + "=" * (-len(text) % 4)
             event_id, seconds = base64.b64decode(padded, altchars=b"-_", validate=True).split(b".")
             cursor = cls(int(event_id), datetime.fromtimestamp(int(seconds), UTC))
-            if not 0 <= cursor.event_id < 2**63:
+            if not -1 <= cursor.event_id < 2**63:
                 raise ValueError(text)
         except (ValueError, OverflowError, OSError):
             message = "This is no cursor of an event. Take one from an event that you received."
             raise InvalidInput.at("after", message, "bad_cursor") from None
-        if cursor.at < datetime.now(UTC) - KEPT:
+        if 0 <= cursor.event_id and cursor.at < datetime.now(UTC) - KEPT:
             message = "Events that old are no longer kept. Subscribe again without a cursor."
             raise CursorExpired(message)
         return cursor
 
 
+START = Cursor(-1, datetime.fromtimestamp(0, UTC))
+"""The cursor of an unfinished snapshot: going on from it starts with a snapshot again."""
+
+
 @dataclass(frozen=True, slots=True)
 class Topic:
-    """Whose events: those of one job, one dataset or one department with all below it."""
+    """Whose events: those of one job or one dataset, or without a key all that the scope opens.
 
-    column: str
-    key: UUID
+    A department with all below it is a scope narrowed to it.
+    """
+
+    column: Literal["job_id", "dataset_id", "scope"]
+    key: UUID | None = None
+
+    @property
+    def model(self) -> type[Base]:
+        """The table of what ``key`` names."""
+        return Job if self.column == "job_id" else Dataset
 
 
 async def snapshot(reads: Reads, topic: Topic) -> tuple[list[Row], Cursor]:
@@ -91,18 +116,17 @@ def cursor_of(event: Row) -> Cursor:
     return Cursor(event.id, event.created_at)
 
 
-def _keyed(source: Any, column: str) -> Any:
-    key = bindparam("key", type_=UuidType(as_uuid=True))
-    fields = source.__table__.c
-    if column == "job_id" and source is Job:
-        return fields["id"] == key
-    return fields[column] == key
+def _keyed(model: type[Base], column: str) -> list[ColumnElement[bool]]:
+    if column == "scope":
+        return []
+    name = "id" if model is Job and column == "job_id" else column
+    return [model.__table__.c[name] == bindparam("key", type_=Uuid())]
 
 
 @kept
 def _high_water(column: str) -> tuple[Select[Any], None]:
     return select(func.max(JobEvent.id).label("id")).where(
-        _keyed(JobEvent, column), visible(JobEvent)
+        *_keyed(JobEvent, column), visible(JobEvent)
     ), None
 
 
@@ -111,7 +135,7 @@ def _events(column: str) -> tuple[Select[Any], type[JobEvent]]:
     return (
         select(*columns(JobEvent))
         .where(
-            _keyed(JobEvent, column),
+            *_keyed(JobEvent, column),
             visible(JobEvent),
             JobEvent.id > bindparam("after", type_=BigInteger()),
         )
@@ -123,9 +147,11 @@ def _events(column: str) -> tuple[Select[Any], type[JobEvent]]:
 
 @kept
 def _jobs(column: str) -> tuple[Select[Any], type[Job]]:
-    chosen = select(*columns(Job)).where(_keyed(Job, column), visible(Job))
-    if column == "department_id":
-        chosen = chosen.where(Job.status.in_((JobStatus.QUEUED, JobStatus.PROCESSING)))
+    chosen = select(*columns(Job)).where(*_keyed(Job, column), visible(Job))
+    if column == "scope":
+        chosen = chosen.where(
+            Job.status.in_((literal("queued", Text()), literal("processing", Text())))
+        )
     return (
         chosen.order_by(Job.created_at.desc(), Job.id.desc()).limit(
             bindparam("size", type_=Integer())

@@ -1,0 +1,146 @@
+"""What resolvers see of the operation that they run in. It is made fresh for every operation."""
+
+from __future__ import annotations
+
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import strawberry
+
+from domain.database import Hold
+from domain.errors import DomainError, Unauthenticated
+from domain.reads import Reads
+from domain.scope import Identity, narrowed
+from domain.work import working
+from graph.loaders import Loaders
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from domain.bell import Bell
+    from domain.database import Database
+    from domain.identity.tokens import AccessClaims, Tokens
+    from domain.settings import Settings
+    from domain.storage import Storage
+    from domain.work import Work
+    from graph.transport.operation import Credentials, RequestInfo
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """What one process shares among all its operations."""
+
+    settings: Settings
+    database: Database
+    storage: Storage
+    bell: Bell
+    tokens: Tokens
+
+
+class Context:
+    """One operation: who asks, its snapshot, its loaders, and the works that it opens."""
+
+    def __init__(self, parts: Parts, credentials: Credentials, request: RequestInfo) -> None:
+        self.parts = parts
+        self.request = request
+        self.request_id = request.request_id
+        self.failure: BaseException | None = None
+        self.claims: AccessClaims | None = None
+        self._identity: Identity | None = None
+        self._refusal: DomainError | None = None
+        self._hold = Hold()
+        try:
+            self._identify(credentials)
+        except DomainError as error:
+            # Signing in must work with a stale token in hand, so it is refused where it is used.
+            self._refusal = error
+        self._renew()
+
+    @property
+    def identity(self) -> Identity | None:
+        """Who asks, or None when nobody is signed in.
+
+        Raises `Unauthenticated` for a token that does not hold, `InvalidInput` for a department
+        that is named in no known form.
+        """
+        if self._refusal is not None:
+            raise self._refusal
+        return self._identity
+
+    @property
+    def signed_in(self) -> Identity:
+        """Who asks. Raises `Unauthenticated` when nobody is signed in."""
+        identity = self.identity
+        if identity is None:
+            message = "Sign in first: this needs an access token."
+            raise Unauthenticated(message)
+        return identity
+
+    @property
+    def reads(self) -> Reads:
+        """The snapshot. Raises as `identity` does."""
+        if self._refusal is not None:
+            raise self._refusal
+        return self._reads
+
+    @property
+    def loaders(self) -> Loaders:
+        """The loaders of the snapshot. Raises as `identity` does."""
+        if self._refusal is not None:
+            raise self._refusal
+        return self._loaders
+
+    @asynccontextmanager
+    async def work(self) -> AsyncIterator[Work]:
+        """Opens the Work of a mutation field; what is read afterwards sees what it committed."""
+        await self.end_event()
+        identity = self.signed_in
+        async with working(self.parts.database, identity, self.parts.bell, self._hold) as work:
+            yield work
+
+    async def sign_in(self, user_id: Any, session_id: Any) -> None:
+        """Goes on as an account that has just proved itself, so that its payload can be read."""
+        await self.end_event()
+        self._refusal = None
+        self._identity = Identity(user_id, session_id)
+        self._renew()
+
+    async def end_event(self) -> None:
+        """Ends the snapshot and gives its connection back; the next read opens a fresh one."""
+        await self._reads.close()
+        self.failure = self.failure or self._reads.failure
+        self._renew()
+
+    async def close(self) -> None:
+        """Ends the operation."""
+        await self._reads.close()
+        self.failure = self.failure or self._reads.failure
+
+    def narrowed_to(self, department: str) -> Reads:
+        """A snapshot of its own over one department and all below it; the caller closes it."""
+        identity = self.signed_in
+        return Reads(
+            self.parts.database,
+            Identity(identity.user_id, identity.session_id, narrowed(department)),
+            self._hold,
+        )
+
+    def _identify(self, credentials: Credentials) -> None:
+        if credentials.authorization is None:
+            return
+        scheme, _, token = credentials.authorization.partition(" ")
+        if scheme.lower() != "bearer":
+            message = "The Authorization header is 'Bearer' and an access token."
+            raise Unauthenticated(message)
+        self.claims = self.parts.tokens.verified_access(token.strip())
+        self._identity = Identity(
+            self.claims.user_id, self.claims.session_id, narrowed(credentials.department)
+        )
+
+    def _renew(self) -> None:
+        self._reads = Reads(self.parts.database, self._identity, self._hold)
+        self._loaders = Loaders(self._reads)
+
+
+Info = strawberry.Info[Context, None]

@@ -1,0 +1,1 @@
+"""Jobs, attempts, events and results in the graph."""

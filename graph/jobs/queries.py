@@ -1,0 +1,79 @@
+"""Reading jobs and results."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import strawberry
+
+from domain.jobs import models
+from graph.jobs.inputs import JobFilter, JobOrderBy, ResultFilter, ResultOrderBy
+from graph.jobs.types import Job, Result
+from graph.paging import After, Before, Connection, First, Last, page_of, scoped
+from graph.scalars import key_of
+
+if TYPE_CHECKING:
+    from graph.context import Info
+
+
+@strawberry.type
+class JobQueries:
+    """Root fields about jobs."""
+
+    @strawberry.field(description="The job with this id, or null where there is none to be seen.")
+    async def job(
+        self,
+        info: Info,
+        id: Annotated[strawberry.ID, strawberry.argument(description="The job's id.")],  # noqa: A002 (its name in the graph)
+    ) -> Job | None:
+        """Loads one job."""
+        return await info.context.loaders.one(models.Job, key_of("Job", id))  # type: ignore[return-value]
+
+    @strawberry.field(description="The jobs of the departments that the caller sees.")
+    def jobs(  # noqa: PLR0913 (the arguments of a connection)
+        self,
+        info: Info,
+        first: First = None,
+        after: After = None,
+        last: Last = None,
+        before: Before = None,
+        filter: Annotated[  # noqa: A002 (the argument's name in the graph)
+            JobFilter | None, strawberry.argument(description="Which jobs to give.")
+        ] = None,
+        order_by: Annotated[
+            JobOrderBy | None, strawberry.argument(description="The order of the list.")
+        ] = None,
+    ) -> Connection[Job]:
+        """Pages through jobs."""
+        page = page_of(info, models.Job, first, after, last, before, filter, order_by)
+        return scoped(info, models.Job, page)
+
+    @strawberry.field(
+        description="The result with this id, or null where there is none to be seen."
+    )
+    async def result(
+        self,
+        info: Info,
+        id: Annotated[strawberry.ID, strawberry.argument(description="The result's id.")],  # noqa: A002 (its name in the graph)
+    ) -> Result | None:
+        """Loads one result."""
+        return await info.context.loaders.one(models.Result, key_of("Result", id))  # type: ignore[return-value]
+
+    @strawberry.field(description="The results of the departments that the caller sees.")
+    def results(  # noqa: PLR0913 (the arguments of a connection)
+        self,
+        info: Info,
+        first: First = None,
+        after: After = None,
+        last: Last = None,
+        before: Before = None,
+        filter: Annotated[  # noqa: A002 (the argument's name in the graph)
+            ResultFilter | None, strawberry.argument(description="Which results to give.")
+        ] = None,
+        order_by: Annotated[
+            ResultOrderBy | None, strawberry.argument(description="The order of the list.")
+        ] = None,
+    ) -> Connection[Result]:
+        """Pages through results."""
+        page = page_of(info, models.Result, first, after, last, before, filter, order_by)
+        return scoped(info, models.Result, page)

@@ -1,0 +1,54 @@
+"""Nodes: types with a global id, found again by it whatever their table."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import strawberry
+
+from graph.scalars import decoded_id, encoded_id
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from domain.database import Row
+    from domain.models import Base
+    from graph.context import Info
+
+T = TypeVar("T", bound=type)
+
+NODES: dict[str, type[Base]] = {}
+"""The table behind each type of node."""
+
+
+@strawberry.interface(description="Something with an id that is unique in the whole graph.")
+class Node:
+    """What `node` and `nodes` find."""
+
+    @strawberry.field(description="The opaque id, unique in the whole graph.")
+    def id(self) -> strawberry.ID:
+        """Makes the id from the row's table and key."""
+        row: Any = self
+        return encoded_id(row.model.__name__, row["id"])
+
+
+def node(model: type[Base], description: str) -> Callable[[T], T]:
+    """Declares the type of the rows of ``model``, which bears the table's class name."""
+
+    def declared(cls: T) -> T:
+        NODES[cls.__name__] = model
+        cls.is_type_of = staticmethod(  # type: ignore[attr-defined]
+            lambda row, _info: getattr(row, "model", None) is model
+        )
+        return strawberry.type(description=description)(cls)
+
+    return declared
+
+
+async def found(info: Info, text: str) -> Row | None:
+    """The row behind a global id, or None when it is unknown or outside the scope."""
+    type_name, key = decoded_id(text)
+    model = NODES.get(type_name)
+    if model is None:
+        return None
+    return await info.context.loaders.one(model, key)
