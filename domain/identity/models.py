@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
+from enum import StrEnum
 from typing import ClassVar
 from uuid import UUID
 
@@ -10,7 +11,7 @@ from sqlalchemy import CheckConstraint, ForeignKey, Index, Integer, UniqueConstr
 from sqlalchemy.dialects.postgresql import INET
 from sqlalchemy.orm import Mapped, mapped_column
 
-from domain.models import NOW, Base, Created, Identified, Timestamped, words
+from domain.models import NOW, Base, Created, Identified, Timestamped, one_of, words
 from domain.scope import ScopeKind
 
 
@@ -156,6 +157,16 @@ class UserDepartment(Identified, Base):
     )
 
 
+class RevokedReason(StrEnum):
+    """Why a session ended before its time."""
+
+    LOGOUT = "logout"
+    REUSE = "reuse"
+    """A refresh token came a second time, so somebody else may hold a copy of it."""
+    PASSWORD_CHANGED = "password_changed"
+    DEACTIVATED = "deactivated"
+
+
 class Session(Identified, Timestamped, Base):
     """A family of refresh tokens: each use makes the next generation, and only that one holds."""
 
@@ -167,11 +178,15 @@ class Session(Identified, Timestamped, Base):
     expires_at: Mapped[datetime]
     last_used_at: Mapped[datetime] = mapped_column(server_default=NOW)
     revoked_at: Mapped[datetime | None]
+    revoked_reason: Mapped[str | None] = one_of("revoked_reason", RevokedReason)
     user_agent: Mapped[str | None] = words("user_agent", 500)
     ip_address: Mapped[str | None] = mapped_column(INET)
 
     __table_args__ = (
         CheckConstraint("generation >= 1", name="generation"),
+        CheckConstraint(
+            "(revoked_at is null) = (revoked_reason is null)", name="revoked_for_a_reason"
+        ),
         Index("sessions_user_id_idx", "user_id"),
         Index("sessions_expires_at_idx", "expires_at"),
     )

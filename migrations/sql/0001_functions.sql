@@ -134,7 +134,18 @@ returns boolean language sql stable security definer set search_path = public, p
     )
 $$;
 
+-- Sessions are their user's own, so whoever deactivates an account can't reach them. Without this
+-- its refresh tokens would work again on the day that the account is activated.
+create function end_sessions() returns trigger language plpgsql security definer
+set search_path = public, pg_temp as $$
+begin
+    update sessions set revoked_at = now(), revoked_reason = 'deactivated'
+        where user_id = new.id and revoked_at is null;
+    return null;
+end $$;
+
 grant create on schema public to aetherflow_definer;
+alter function end_sessions() owner to aetherflow_definer;
 alter function begin_scope(uuid, uuid, text) owner to aetherflow_definer;
 alter function login_lookup(text) owner to aetherflow_definer;
 alter function actors(uuid[]) owner to aetherflow_definer;

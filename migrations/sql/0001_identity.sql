@@ -130,6 +130,9 @@ create table sessions (
     expires_at timestamptz not null,
     last_used_at timestamptz default now() not null,
     revoked_at timestamptz,
+    revoked_reason text
+        constraint sessions_revoked_reason_check check (revoked_reason in (
+            'logout', 'reuse', 'password_changed', 'deactivated')),
     user_agent text
         constraint sessions_user_agent_length_check check (char_length(user_agent) <= 500),
     ip_address inet,
@@ -137,6 +140,8 @@ create table sessions (
     updated_at timestamptz default now() not null,
     constraint sessions_pkey primary key (id),
     constraint sessions_generation_check check (generation >= 1),
+    constraint sessions_revoked_for_a_reason_check
+        check ((revoked_at is null) = (revoked_reason is null)),
     constraint sessions_user_id_fkey foreign key(user_id) references users (id) on delete cascade
 );
 create index sessions_expires_at_idx on sessions (expires_at);

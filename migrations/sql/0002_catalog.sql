@@ -156,3 +156,20 @@ create index uploads_department_id_owner_id_idx on uploads (department_id, owner
 create index uploads_department_id_status_idx on uploads (department_id, status);
 create index uploads_expires_at_idx on uploads (expires_at) where status = 'uploading';
 create index uploads_owner_id_idx on uploads (owner_id);
+
+-- Every department has a default workspace from its first moment, and who made the one owns the
+-- other. Departments that a migration seeds get theirs with the first accounts: before those,
+-- nobody could own it.
+create function make_default_workspace() returns trigger language plpgsql as $$
+declare
+    maker uuid := nullif(current_setting('app.user_id', true), '')::uuid;
+begin
+    if maker is not null then
+        insert into workspaces (department_id, name, owner_id, is_default)
+            values (new.id, new.name, maker, true);
+    end if;
+    return null;
+end $$;
+revoke execute on function make_default_workspace() from public;
+create trigger make_default_workspace after insert on departments
+    for each row execute function make_default_workspace();

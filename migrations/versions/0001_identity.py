@@ -46,6 +46,12 @@ def upgrade() -> None:
             keep_tree() to aetherflow_app, aetherflow_definer, aetherflow_owner;
         grant select on users, sessions, departments, user_departments, user_roles,
             role_permissions to aetherflow_definer;
+        grant update on sessions to aetherflow_definer;
+        create trigger end_sessions after update of is_active, deleted_at on users
+            for each row when (
+                (old.is_active and not new.is_active)
+                or (old.deleted_at is null and new.deleted_at is not null)
+            ) execute function end_sessions();
         create trigger keep_tree before insert or update of parent_id on departments
             for each row when (new.code <> 'company') execute function keep_tree();
     """)
@@ -104,7 +110,7 @@ def downgrade() -> None:
             user_identities, departments, users cascade;
         set local role aetherflow_definer;
         drop function begin_scope(uuid, uuid, text), login_lookup(text), actors(uuid[]),
-            belongs_elsewhere(uuid);
+            belongs_elsewhere(uuid), end_sessions();
         reset role;
         drop function keep_tree(), keep_transitions(), keep_department(), touch_updated_at();
         revoke usage on schema public from aetherflow_app, aetherflow_definer;

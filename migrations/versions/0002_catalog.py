@@ -47,4 +47,8 @@ def upgrade() -> None:
 
 def downgrade() -> None:
     """Drops the tables."""
-    run("drop table uploads, datasets, workspaces cascade")
+    run("""
+        drop trigger make_default_workspace on departments;
+        drop function make_default_workspace();
+        drop table uploads, datasets, workspaces cascade;
+    """)
