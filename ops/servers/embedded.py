@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING
 
 from ops.servers.postgres import Postgres
 from ops.servers.redis import Redis
-from ops.servers.s3 import S3
+from ops.servers.s3 import BUCKET, S3
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from types import TracebackType
     from typing import Self
 
@@ -27,12 +28,13 @@ class EmbeddedServers:
         redis: bool = True,
         s3: bool = True,
         host: str = "127.0.0.1",
+        buckets: Iterable[str] = (BUCKET,),
         durable: bool = True,
     ) -> None:
         """Describes the servers; ``host`` is where S3 listens, the others keep to loopback."""
         self.postgres = Postgres(folder, durable=durable) if postgres else None
         self.redis = Redis(folder, durable=durable) if redis else None
-        self.s3 = S3(folder, host=host) if s3 else None
+        self.s3 = S3(folder, host=host, buckets=buckets) if s3 else None
 
     @property
     def all(self) -> list[Postgres | Redis | S3]:

@@ -25,17 +25,17 @@ if TYPE_CHECKING:
 LOG_BYTES = 10 * 1024 * 1024
 
 
-def port_is_free(host: str, port: int) -> bool:
-    """Tells whether a server could listen on the port of the address now."""
-    family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
-    with socket.socket(family, socket.SOCK_STREAM) as probe:
-        # As servers do it: a connection that lingers after its close takes nobody's port.
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
+def port_refusal(host: str, port: int) -> OSError | None:
+    """Returns why a server could not listen on the port of the address now, or None if it could."""
+    try:
+        family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+        with socket.socket(family, socket.SOCK_STREAM) as probe:
+            # As servers do it: a connection that lingers after its close takes nobody's port.
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             probe.bind(address)
-        except OSError:
-            return False
-    return True
+    except OSError as fault:
+        return fault
+    return None
 
 
 def holder_of_port(port: int) -> str:
@@ -115,7 +115,7 @@ class DataFolder:
         """Returns the port that this server had before, or a free one when that is taken now."""
         with self._turn:
             known = self._read("ports")
-            if name not in known or not port_is_free(host, known[name]):
+            if name not in known or port_refusal(host, known[name]):
                 with socket.create_server((host, 0)) as probe:
                     known[name] = probe.getsockname()[1]
                 self._write("ports", known)

@@ -124,7 +124,7 @@ class Postgres:
         if not self._data.exists():
             await asyncio.to_thread(self._make_data, bin_folder)
         await self._end_former_server()
-        self._port = self._folder.port("postgres")
+        self._port = self._port or self._folder.port("postgres")
         settings = SETTINGS | {} if self._durable else SETTINGS | NOT_DURABLE
         await self.child.start(
             [

@@ -128,6 +128,11 @@ class ChildProcess:
                 raise ServerFailed(self.complaint(f"did not answer within {READY_SECONDS} s"))
             await asyncio.sleep(0.03)
 
+    async def ended(self) -> None:
+        """Waits until it no longer runs."""
+        while not await _within(3600, lambda: self.pid is None):
+            continue
+
     def complaint(self, what: str) -> str:
         """Returns a sentence about this child, with the last lines that it wrote."""
         with self.log.open("rb") as log:
@@ -176,8 +181,10 @@ async def end(process: psutil.Process, stop_signal: signal.Signals, seconds: flo
 async def _within(seconds: float, happened: Callable[[], bool]) -> bool:
     """Looks again and again whether something happened, and tells whether it did in time."""
     deadline = time.monotonic() + seconds
+    pause = 0.01
     while time.monotonic() < deadline:
         if happened():
             return True
-        await asyncio.sleep(0.02)
+        await asyncio.sleep(pause)
+        pause = min(pause * 1.5, 0.2)
     return happened()

@@ -45,7 +45,7 @@ class Redis:
     async def start(self) -> None:
         """Starts the server on what it kept, and waits until it answers. Raises ServerFailed."""
         self._home.mkdir(mode=0o700, exist_ok=True)
-        self._port = self._folder.port("redis")
+        self._port = self._port or self._folder.port("redis")
         settings = [
             f"bind {HOST}",
             f"port {self._port}",

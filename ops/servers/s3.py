@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-import http.client
 import importlib.metadata
 import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import httpx
+
 from ops.servers.errors import ServerFailed
 from ops.servers.process import ChildProcess
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from ops.servers.folder import DataFolder
 
 BUCKET = "aetherflow"
@@ -32,13 +35,21 @@ def program() -> Path:
 class S3:
     """One S3 server, its buckets being the folders in the folder's ``s3``."""
 
-    def __init__(self, folder: DataFolder, *, host: str = "127.0.0.1") -> None:
+    def __init__(
+        self, folder: DataFolder, *, host: str = "127.0.0.1", buckets: Iterable[str] = (BUCKET,)
+    ) -> None:
         """Describes the server; ``host`` is where it listens, which browsers must reach."""
         self._folder = folder
+        self._buckets = tuple(buckets)
         self._host = host
         self._home = folder.path / "s3"
         self._port = 0
         self.child = ChildProcess(folder, "s3")
+
+    @property
+    def port(self) -> int:
+        """The port that it listens on."""
+        return self._port
 
     @property
     def endpoint_url(self) -> str:
@@ -56,20 +67,17 @@ class S3:
         """The secret access key."""
         return self._folder.secret("s3_secret_key")
 
-    def make_bucket(self, name: str) -> None:
-        """Makes a bucket that does not exist yet."""
-        (self._home / name).mkdir(parents=True, exist_ok=True)
-
     async def start(self) -> None:
-        """Starts the server with the bucket ``aetherflow``, and waits until it answers.
+        """Starts the server with its buckets, and waits until it answers.
 
         Multipart uploads that were open at the last stop are forgotten by the server, so what
         they had sent is removed here. Raises ServerFailed.
         """
-        self.make_bucket(BUCKET)
+        for bucket in self._buckets:
+            (self._home / bucket).mkdir(parents=True, exist_ok=True)
         self._home.chmod(0o700)
         await asyncio.to_thread(self._remove_unfinished)
-        self._port = self._folder.port("s3", self._host)
+        self._port = self._port or self._folder.port("s3", self._host)
         await self.child.start(
             [
                 str(program()),
@@ -100,18 +108,10 @@ class S3:
             path.unlink(missing_ok=True)
 
     async def _answers(self) -> bool:
-        return await asyncio.to_thread(self._refuses_a_stranger)
-
-    def _refuses_a_stranger(self) -> bool:
         """Tells whether the server refuses a request without a signature, in the words of S3."""
-        connection = http.client.HTTPConnection(
-            self.endpoint_url.removeprefix("http://"), timeout=5
-        )
-        try:
-            connection.request("GET", "/")
-            answer = connection.getresponse()
-            return answer.status >= http.HTTPStatus.BAD_REQUEST and b"<Error>" in answer.read()
-        except (OSError, http.client.HTTPException):
-            return False
-        finally:
-            connection.close()
+        async with httpx.AsyncClient(timeout=5, trust_env=False) as client:
+            try:
+                answer = await client.get(self.endpoint_url)
+            except httpx.TransportError:
+                return False
+        return answer.is_client_error and "<Error>" in answer.text
