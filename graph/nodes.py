@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import strawberry
 
+from domain.errors import LimitExceeded, NotFound
 from graph.scalars import decoded_id, encoded_id
 
 if TYPE_CHECKING:
@@ -47,8 +49,21 @@ def node(model: type[Base], description: str) -> Callable[[T], T]:
 
 async def found(info: Info, text: str) -> Row | None:
     """The row behind a global id, or None when it is unknown or outside the scope."""
-    type_name, key = decoded_id(text)
-    model = NODES.get(type_name)
-    if model is None:
+    try:
+        type_name, key = decoded_id(text)
+    except NotFound:
         return None
-    return await info.context.loaders.one(model, key)
+    model = NODES.get(type_name)
+    return None if model is None else await info.context.loaders.one(model, key)
+
+
+async def found_all(info: Info, texts: list[strawberry.ID]) -> list[Row | None]:
+    """The rows behind global ids, those of one type in one statement.
+
+    Raises `LimitExceeded` for more ids than a page may hold.
+    """
+    limit = info.context.parts.settings.page_limit
+    if len(texts) > limit:
+        message = f"At most {limit} ids can be asked for at once."
+        raise LimitExceeded(message)
+    return list(await asyncio.gather(*(found(info, text) for text in texts)))

@@ -12,7 +12,7 @@ from datetime import timedelta
 from enum import Enum
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import case, func, update
+from sqlalchemy import case, func, select, update
 
 from domain.database import Hold
 from domain.jobs.models import AttemptOutcome, EventKind, Job, JobAttempt, JobStatus, JobType
@@ -137,6 +137,16 @@ async def renew(
         if tell is not None:
             work.event(row, tell, progress=progress, step=step)
     return Standing.HELD if row.cancel_requested_at is None else Standing.CANCEL
+
+
+async def hold(work: Work, lease: Lease) -> None:
+    """Makes sure, for the rest of ``work``, that the job is still this worker's.
+
+    Raises `LeaseLost` otherwise. The row stays locked, so nobody takes it back meanwhile.
+    """
+    row = await work.row(select(Job.id).where(*lease.guard()).with_for_update())
+    if row is None:
+        raise LeaseLost(str(lease.id))
 
 
 async def succeed(

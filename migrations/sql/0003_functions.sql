@@ -37,6 +37,12 @@ begin
             when d.s3_key_processed is not null then 'completed'
             when d.column_names is not null then 'validated'
             else 'uploaded'
+        end,
+        validation_errors = case
+            when target = 'failed' then jsonb_build_array(jsonb_build_object(
+                'code', new.error_code, 'message', new.error_message))
+            when target = 'validating' then null
+            else d.validation_errors
         end
         where d.id = new.dataset_id and d.department_id = new.department_id
           and d.status <> target
@@ -205,6 +211,16 @@ language sql volatile security definer set search_path = public, pg_temp as $$
     select exists (select from gone)
 $$;
 
+-- Notes that a raw file outlived its keeping and is gone.
+create function forget_raw(p_id uuid) returns boolean
+language sql volatile security definer set search_path = public, pg_temp as $$
+    with forgotten as (
+        update datasets set s3_key_raw = null
+        where id = p_id and uploaded_at < now() - interval '90 days' returning id
+    )
+    select exists (select from forgotten)
+$$;
+
 -- Deletes records past their time, a batch at a call: events after 90 days, idempotency keys after
 -- 30, sessions 30 days after they ended.
 create function sweep_records(p_limit integer) returns bigint
@@ -233,11 +249,13 @@ alter function sweep_uploads(integer) owner to aetherflow_definer;
 alter function sweep_datasets(integer) owner to aetherflow_definer;
 alter function sweep_records(integer) owner to aetherflow_definer;
 alter function purge_dataset(uuid) owner to aetherflow_definer;
+alter function forget_raw(uuid) owner to aetherflow_definer;
 revoke create on schema public from aetherflow_definer;
 revoke execute on all functions in schema public from public;
 grant execute on function dataset_follows_job(), append_job_events(jsonb)
     to aetherflow_app, aetherflow_definer, aetherflow_owner;
 grant execute on function
     claim_job(text, interval, text[]), sweep_jobs(interval), sweep_uploads(integer),
-    sweep_datasets(integer), sweep_records(integer), purge_dataset(uuid)
+    sweep_datasets(integer), sweep_records(integer), purge_dataset(uuid),
+    forget_raw(uuid)
     to aetherflow_app;

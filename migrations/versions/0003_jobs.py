@@ -43,7 +43,7 @@ def downgrade() -> None:
         set local role aetherflow_definer;
         drop function claim_job(text, interval, text[]), sweep_jobs(interval),
             sweep_uploads(integer), sweep_datasets(integer), sweep_records(integer),
-            purge_dataset(uuid);
+            purge_dataset(uuid), forget_raw(uuid);
         reset role;
         drop table results, idempotency_keys, job_events, job_attempts, job_datasets, jobs cascade;
         drop function append_job_events(jsonb), dataset_follows_job();

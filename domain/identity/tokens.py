@@ -1,0 +1,142 @@
+"""Access and refresh tokens: JSON Web Tokens (RFC 7519), each kind with its own key and audience.
+
+Only HS256 is accepted whatever a token's header says (RFC 8725, 3.1), and every claim is required.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any
+from uuid import UUID, uuid4
+
+import jwt
+
+from domain.errors import Unauthenticated
+
+if TYPE_CHECKING:
+    from domain.settings import Settings
+
+ALGORITHM = "HS256"
+ISSUER = "aetherflow"
+ACCESS_AUDIENCE = "aetherflow-api"
+REFRESH_AUDIENCE = "aetherflow-refresh"
+
+LONGEST_TOKEN = 1024
+"""Ours have about 400 characters; nothing longer is even parsed."""
+
+COMMON_CLAIMS = ("iss", "aud", "sub", "sid", "iat", "exp")
+
+
+@dataclass(frozen=True, slots=True)
+class AccessClaims:
+    """What a valid access token says."""
+
+    user_id: UUID
+    session_id: UUID
+    expires_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class RefreshClaims:
+    """What a valid refresh token says; ``generation`` tells which of its family it is."""
+
+    user_id: UUID
+    session_id: UUID
+    generation: int
+    expires_at: datetime
+
+
+class Tokens:
+    """Makes and checks tokens. All processes with the same secret key accept each other's."""
+
+    def __init__(self, settings: Settings) -> None:
+        secret = settings.secret_key.get_secret_value().encode()
+        self._access_key = _derived(secret, "access token")
+        self._refresh_key = _derived(secret, "refresh token")
+        self._fingerprint_key = _derived(secret, "fingerprint")
+        self._access_life = timedelta(minutes=settings.access_token_minutes)
+        self._refresh_life = timedelta(days=settings.refresh_token_days)
+
+    @property
+    def refresh_life(self) -> timedelta:
+        """How long a session lasts after its last use."""
+        return self._refresh_life
+
+    def access(self, user_id: UUID, session_id: UUID) -> tuple[str, datetime]:
+        """Makes an access token, and tells when it expires."""
+        expires_at = (datetime.now(UTC) + self._access_life).replace(microsecond=0)
+        claims = _claims(ACCESS_AUDIENCE, user_id, session_id, expires_at) | {"jti": str(uuid4())}
+        return jwt.encode(claims, self._access_key, ALGORITHM), expires_at
+
+    def refresh(
+        self, user_id: UUID, session_id: UUID, generation: int, expires_at: datetime
+    ) -> str:
+        """Makes the refresh token of one generation of a session, which ends at ``expires_at``."""
+        claims = _claims(REFRESH_AUDIENCE, user_id, session_id, expires_at) | {"gen": generation}
+        return jwt.encode(claims, self._refresh_key, ALGORITHM)
+
+    def verified_access(self, token: str) -> AccessClaims:
+        """Reads an access token. Raises `Unauthenticated` for whatever is wrong with it."""
+        try:
+            claims = _verified(token, self._access_key, ACCESS_AUDIENCE, "jti")
+            return AccessClaims(UUID(claims["sub"]), UUID(claims["sid"]), _expiry(claims))
+        except (jwt.PyJWTError, ValueError, TypeError, AttributeError, RecursionError):
+            message = "The access token is not valid or has expired: sign in, or refresh it."
+            raise Unauthenticated(message) from None
+
+    def verified_refresh(self, token: str) -> RefreshClaims:
+        """Reads a refresh token. Raises `Unauthenticated` for whatever is wrong with it."""
+        try:
+            claims = _verified(token, self._refresh_key, REFRESH_AUDIENCE, "gen")
+            return RefreshClaims(
+                UUID(claims["sub"]), UUID(claims["sid"]), int(claims["gen"]), _expiry(claims)
+            )
+        except (jwt.PyJWTError, ValueError, TypeError, AttributeError, RecursionError):
+            message = "The refresh token is not valid or has expired: sign in again."
+            raise Unauthenticated(message) from None
+
+    def fingerprint(self, secret: str) -> str:
+        """A keyed digest that tells whether two secrets are the same, and nothing else of them."""
+        encoded = secret.encode(errors="surrogatepass")
+        return hmac.new(self._fingerprint_key, encoded, hashlib.sha256).hexdigest()
+
+
+def _derived(secret: bytes, purpose: str) -> bytes:
+    # HKDF (RFC 5869) with SHA-256 and no salt, one block: extract, then expand for the purpose.
+    extracted = hmac.new(bytes(32), secret, hashlib.sha256).digest()
+    return hmac.new(extracted, f"aetherflow {purpose}".encode() + b"\x01", hashlib.sha256).digest()
+
+
+def _claims(
+    audience: str, user_id: UUID, session_id: UUID, expires_at: datetime
+) -> dict[str, Any]:
+    return {
+        "iss": ISSUER,
+        "aud": audience,
+        "sub": str(user_id),
+        "sid": str(session_id),
+        "iat": datetime.now(UTC),
+        "exp": expires_at,
+    }
+
+
+def _verified(token: str, key: bytes, audience: str, *further: str) -> dict[str, Any]:
+    if len(token) > LONGEST_TOKEN:
+        raise ValueError(token)
+    claims: dict[str, Any] = jwt.decode(
+        token,
+        key,
+        algorithms=[ALGORITHM],
+        audience=audience,
+        issuer=ISSUER,
+        # A token that another process made with its clock a second ahead is no forgery.
+        options={"require": [*COMMON_CLAIMS, *further], "verify_iat": False},
+    )
+    return claims
+
+
+def _expiry(claims: dict[str, Any]) -> datetime:
+    return datetime.fromtimestamp(claims["exp"], UTC)

@@ -1,0 +1,68 @@
+"""The ASGI application: the graph over its transports, and the pages."""
+
+from __future__ import annotations
+
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from starlette.applications import Starlette
+
+from domain.database import Database
+from domain.identity.tokens import Tokens
+from domain.storage import Storage
+from graph.context import Context, Parts
+from graph.schema import schema
+from graph.transport.gateway import Gateway
+from graph.transport.operation import Credentials, RequestInfo
+from graph.transport.options import TransportOptions
+from graph.transport.pages import graphiql_page, page_routes
+from graph.transport.routes import graphql_routes
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+    from datetime import datetime
+
+    from domain.bell import Bell
+    from domain.settings import Settings
+
+PAGES = Path(__file__).resolve().parent.parent / "web" / "dist"
+
+
+def create_app(settings: Settings, bell: Bell) -> Starlette:
+    """Builds the application; it connects at startup and refuses a database that is unfit."""
+    parts = Parts(settings, Database(settings), Storage(settings), bell, Tokens(settings))
+    gateway = Gateway(
+        schema()._schema,  # noqa: SLF001 (graphql-core's schema has no public name in Strawberry)
+        lambda credentials, request: Context(parts, credentials, request),
+    )
+    options = TransportOptions(allowed_origins=settings.allowed_origins)
+
+    async def check(credentials: Credentials) -> datetime | None:
+        request = RequestInfo("credentials", None, None, "websocket")
+        context = Context(parts, credentials, request)
+        try:
+            if context.identity is not None:
+                await context.reads.scope()
+        finally:
+            await context.close()
+        return context.claims.expires_at if context.claims else None
+
+    @asynccontextmanager
+    async def lifespan(_app: Starlette) -> AsyncIterator[None]:
+        await parts.database.open()
+        await parts.storage.open()
+        try:
+            yield
+        finally:
+            await gateway.shutdown()
+            await parts.storage.close()
+            await parts.database.close()
+
+    return Starlette(
+        routes=[
+            *graphql_routes(gateway, options, page=graphiql_page, check=check),
+            *page_routes(PAGES),
+        ],
+        lifespan=lifespan,
+    )

@@ -1,0 +1,103 @@
+"""One worker process: a runner that arq rings, a sweeper, and an orderly end."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import signal
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import orjson
+from arq.worker import Worker
+from redis.exceptions import RedisError
+
+from domain.database import Database
+from domain.storage import Storage
+from workers.runner import Runner
+from workers.runs import Parts
+from workers.sandbox import Limits, Sandbox
+from workers.sweeper import Sweeper
+
+if TYPE_CHECKING:
+    from arq.connections import RedisSettings
+
+    from domain.bell import Bell
+    from domain.settings import Settings
+
+log = logging.getLogger(__name__)
+
+POLL_SECONDS = 0.03
+"""How often arq looks at its queue; half of it is the median delay of a ring."""
+
+GRACE_SECONDS = 20.0
+"""How long a stopping worker lets its jobs go on before it hands them back."""
+
+
+async def serve(settings: Settings, bell: Bell, redis: RedisSettings, directory: Path) -> None:
+    """Works until SIGTERM or SIGINT; ``directory`` is where job directories are made."""
+    stopping = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stopping.set)
+    database, storage = Database(settings), Storage(settings)
+    await database.open()
+    await storage.open()
+    parts = Parts(settings, database, storage, bell, Sandbox(_limits(settings), directory))
+    runner = Runner(parts)
+    tasks = [
+        asyncio.create_task(runner.look_again_and_again()),
+        asyncio.create_task(Sweeper(parts).sweep_again_and_again()),
+        asyncio.create_task(_answer_rings(runner, redis)),
+    ]
+    log.info("worker %s is ready", runner.name)
+    try:
+        await stopping.wait()
+        log.info("worker %s stops", runner.name)
+        await runner.stop(GRACE_SECONDS)
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.wait(tasks)
+        await storage.close()
+        await database.close()
+
+
+async def _answer_rings(runner: Runner, redis: RedisSettings) -> None:
+    """Has arq call the runner at each ring, through as many losses of Redis as there are."""
+
+    async def work(_context: dict[str, Any]) -> None:
+        await runner.look()
+
+    work.__qualname__ = "work"
+    while True:
+        worker = Worker(
+            functions=[work],
+            redis_settings=redis,
+            handle_signals=False,
+            keep_result=0,
+            max_jobs=10,
+            max_tries=1,
+            poll_delay=POLL_SECONDS,
+            job_serializer=orjson.dumps,
+            job_deserializer=orjson.loads,
+        )
+        try:
+            await worker.async_run()
+        except (RedisError, OSError) as error:
+            log.warning("Redis is away, looking every second instead: %s", error)
+        finally:
+            with contextlib.suppress(RedisError, OSError):
+                await worker.close()
+        await asyncio.sleep(1)
+
+
+def _limits(settings: Settings) -> Limits:
+    return Limits(
+        memory_bytes=settings.child_memory_bytes,
+        cpu_seconds=settings.child_seconds * 2,
+        wall_seconds=settings.child_seconds,
+        file_bytes=settings.child_disk_bytes,
+        processes=64,
+    )

@@ -1,0 +1,114 @@
+"""What time brings: leases that ran out, uploads that nobody completed, things past their keeping.
+
+Every step is safe to repeat and to run in several workers at once.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+
+import asyncpg
+
+from domain.catalog import keys
+from domain.catalog.uploads import sweep_upload
+from domain.database import Hold
+from domain.errors import DomainError
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from domain.database import Row
+    from workers.runs import Parts
+
+log = logging.getLogger(__name__)
+
+BATCH = 100
+JOBS_SECONDS = 2.0
+UPLOADS_SECONDS = 30.0
+KEEPING_SECONDS = 3600.0
+
+
+class Sweeper:
+    """Sweeps one thing or another whenever its time has come."""
+
+    def __init__(self, parts: Parts) -> None:
+        self._parts = parts
+        self._reached = time.monotonic()
+
+    async def sweep_again_and_again(self) -> None:
+        """Sweeps until cancelled; what fails is logged and tried again."""
+        await asyncio.gather(
+            self._every(JOBS_SECONDS, self.sweep_jobs),
+            self._every(UPLOADS_SECONDS, self.sweep_uploads),
+            self._every(KEEPING_SECONDS, self.sweep_datasets),
+            self._every(KEEPING_SECONDS, self.sweep_records),
+        )
+
+    async def sweep_jobs(self) -> int:
+        """Takes back jobs whose lease ran out; gives how many.
+
+        After the database could not be reached, it waits one lease: nobody could renew meanwhile.
+        """
+        lease = self._parts.settings.lease_seconds
+        away = time.monotonic() - self._reached
+        if away > lease:
+            await self._rows("select 1")
+            self._reached = time.monotonic()
+            await asyncio.sleep(lease)
+        rows = await self._rows("select * from sweep_jobs($1)", timedelta(seconds=lease))
+        self._reached = time.monotonic()
+        if rows:
+            log.warning("took back %s jobs whose worker stopped answering", len(rows))
+            await self._parts.bell.events()
+            await self._parts.bell.work()
+        return len(rows)
+
+    async def sweep_uploads(self) -> int:
+        """Completes uploads that a client forgot to complete, and expires the others."""
+        rows = await self._rows("select * from sweep_uploads($1)", BATCH)
+        parts = self._parts
+        for row in rows:
+            try:
+                await sweep_upload(parts.database, parts.bell, parts.storage, row)
+            except DomainError as error:
+                log.info("upload %s could not be swept: %s", row.id, error.message)
+        return len(rows)
+
+    async def sweep_datasets(self) -> int:
+        """Deletes raw files after 90 days, and deleted datasets with all they have after 30."""
+        rows = await self._rows("select * from sweep_datasets($1)", BATCH)
+        for row in rows:
+            storage = self._parts.storage
+            if row.purge:
+                await storage.delete_prefix(keys.dataset_prefix(row.department_id, row.id))
+                await self._rows("select purge_dataset($1)", row.id)
+            else:
+                await storage.delete([row.s3_key_raw])
+                await self._rows("select forget_raw($1)", row.id)
+        return len(rows)
+
+    async def sweep_records(self) -> int:
+        """Deletes events, keys and sessions past their time, in batches until none are left."""
+        deleted = 0
+        while True:
+            rows = await self._rows("select sweep_records($1) as count", 1000)
+            deleted += rows[0]["count"]
+            if rows[0]["count"] == 0:
+                return deleted
+
+    async def _every(self, seconds: float, sweep: Callable[[], Awaitable[Any]]) -> None:
+        while True:
+            try:
+                await sweep()
+            except (DomainError, asyncpg.PostgresError, OSError) as error:
+                log.warning("a sweep failed and is tried again: %s", type(error).__name__)
+            await asyncio.sleep(seconds)
+
+    async def _rows(self, text: str, *arguments: Any) -> list[Row]:
+        async with self._parts.database.transaction("begin", Hold()) as (connection, _):
+            rows: list[Row] = await connection.fetch(text, *arguments)
+            return rows
