@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import ctypes
 import os
 import signal
@@ -111,10 +112,11 @@ class ChildProcess:
             except (OSError, subprocess.SubprocessError) as fault:
                 message = f"{self.name} can't be started: {fault}"
                 raise ServerFailed(message) from fault
-        if stdin is not None and self._process.stdin is not None:
-            with self._process.stdin as pipe:
-                pipe.write(stdin)
         self._folder.remember_process(self.name, psutil.Process(self._process.pid))
+        if stdin is not None and self._process.stdin is not None:
+            # A child that has ended already is told of by `ready`, with its own words.
+            with contextlib.suppress(BrokenPipeError), self._process.stdin as pipe:
+                pipe.write(stdin)
 
     async def ready(self, answers: Callable[[], Awaitable[bool]]) -> None:
         """Waits until ``answers`` is true. Raises ServerFailed when it ends or takes too long."""

@@ -50,7 +50,7 @@ class Redis:
             f"bind {HOST}",
             f"port {self._port}",
             f"requirepass {self._folder.secret('redis')}",
-            f'save "{"60 1" if self._durable else ""}"',
+            "save 60 1" if self._durable else 'save ""',
         ]
         await self.child.start(
             [str(program()), "-"],
