@@ -109,7 +109,7 @@ class Database:
             self._pool = None
 
     @asynccontextmanager
-    async def transaction(self, opening: str, hold: Hold) -> AsyncIterator[tuple[Connection, int]]:
+    async def transaction(self, opening: str, hold: Hold) -> AsyncIterator[tuple[Any, int]]:
         """Opens a transaction with its scope; commits at the end, rolls back when left by an error.
 
         Gives the connection and the number of rows that the opening text's last statement gave.
@@ -132,7 +132,9 @@ class Database:
         finally:
             hold.taken = False
 
-    async def _opened(self, opening: str) -> tuple[Any, int]:
+    async def _opened(  # noqa: C901 (each way in which a connection can be dead)
+        self, opening: str
+    ) -> tuple[Any, int]:
         if self._pool is None:
             message = "The database is not open."
             raise Unavailable(message)

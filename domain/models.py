@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from datetime import datetime
-from enum import StrEnum
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 from uuid import UUID
 
-from sqlalchemy import BigInteger, CheckConstraint, DateTime, MetaData, Text, text
+from sqlalchemy import BigInteger, CheckConstraint, DateTime, MetaData, Text, Uuid, text
 from sqlalchemy.dialects.postgresql import JSONB
-from sqlalchemy.dialects.postgresql import UUID as UuidType
 from sqlalchemy.orm import DeclarativeBase, Mapped, MappedColumn, mapped_column
 
 from domain.permissions import Permission
 from domain.scope import ScopeKind
+
+if TYPE_CHECKING:
+    from enum import StrEnum
 
 NAMES = {
     "ix": "%(table_name)s_%(column_0_N_name)s_idx",
@@ -31,7 +32,7 @@ class Base(DeclarativeBase):
 
     metadata = MetaData(naming_convention=NAMES)
     type_annotation_map: ClassVar[dict[Any, Any]] = {
-        UUID: UuidType(as_uuid=True),
+        UUID: Uuid(),
         datetime: DateTime(timezone=True),
         str: Text(),
         int: BigInteger(),

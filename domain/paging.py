@@ -17,6 +17,7 @@ from sqlalchemy import (
     Integer,
     Select,
     Text,
+    Uuid,
     and_,
     bindparam,
     column,
@@ -26,7 +27,6 @@ from sqlalchemy import (
     true,
     tuple_,
 )
-from sqlalchemy.dialects.postgresql import UUID as UuidType
 
 from domain import scope
 from domain.errors import InvalidInput
@@ -34,8 +34,8 @@ from domain.scope import ScopeKind
 from domain.statements import columns, kept
 
 if TYPE_CHECKING:
+    from domain.database import Row
     from domain.models import Base
-    from domain.statements import Row
 
 MERGED_DEPARTMENTS = 64
 """Up to here a list merges each department's newest rows; above it the time index is walked."""
@@ -195,7 +195,7 @@ def visible(model: type[Base]) -> ColumnElement[bool]:
 @kept
 def by_keys(model: type[Base]) -> tuple[Select[Any], type[Base]]:
     """Rows of ``$keys``, those that are visible, in no order."""
-    keys = bindparam("keys", type_=ARRAY(UuidType(as_uuid=True)))
+    keys = bindparam("keys", type_=ARRAY(Uuid()))
     wanted = model.__table__.c["id"] == func.any(keys)
     return select(*columns(model)).where(wanted, visible(model)), model
 
@@ -207,10 +207,8 @@ def children(
     shape: tuple[Order, bool, bool, bool, tuple[Condition, ...]],
 ) -> tuple[Select[Any], type[Base]]:
     """One page for each of ``$keys`` of the foreign key ``parent``, each group in its order."""
-    keys = bindparam("keys", type_=ARRAY(UuidType(as_uuid=True)))
-    key = func.unnest(keys).table_valued(
-        column("key", UuidType(as_uuid=True)), with_ordinality="place", name="k"
-    )
+    keys = bindparam("keys", type_=ARRAY(Uuid()))
+    key = func.unnest(keys).table_valued(column("key", Uuid()), with_ordinality="place", name="k")
     key = key.render_derived()
     inner = (
         select(*columns(model))
@@ -229,7 +227,7 @@ def child_counts(
     model: type[Base], parent: str, conditions: tuple[Condition, ...]
 ) -> tuple[Select[Any], None]:
     """How many visible rows each of ``$keys`` has: rows of ``key`` and ``count``."""
-    keys = bindparam("keys", type_=ARRAY(UuidType(as_uuid=True)))
+    keys = bindparam("keys", type_=ARRAY(Uuid()))
     foreign = model.__table__.c[parent]
     return (
         select(foreign.label("key"), func.count().label("count"))
@@ -261,7 +259,7 @@ def scoped(
             .limit(limit),
             model,
         )
-    departments = literal_column(f"unnest({scope.DEPARTMENTS_SQL}::uuid[])")
+    departments: ColumnElement[Any] = literal_column(f"unnest({scope.DEPARTMENTS_SQL}::uuid[])")
     department = select(departments.label("department")).subquery("k")
     inner = (
         select(*columns(model))

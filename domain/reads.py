@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from uuid import UUID
 
-    from domain.database import Connection, Database, Hold
+    from domain.database import Database, Hold
     from domain.models import Base
     from domain.paging import Condition
 
@@ -45,7 +45,7 @@ class Reads:
         self._lock = asyncio.Lock()
         self._stack = AsyncExitStack()
         self._running: set[asyncio.Task[list[Row]]] = set()
-        self._connection: Connection | None = None
+        self._connection: Any = None
         self._departments = 0
         self._scope: Scope | None = None
         self._closed = False
@@ -127,11 +127,11 @@ class Reads:
             await asyncio.gather(*self._running, return_exceptions=True)
         await self._stack.aclose()
 
-    async def _opened(self) -> Connection:
+    async def _opened(self) -> None:
         async with self._lock:
-            return await self._open()
+            await self._open()
 
-    async def _open(self) -> Connection:
+    async def _open(self) -> Any:
         if self._connection is None:
             if self._identity is None:
                 message = "Sign in first: this needs an access token."
@@ -148,7 +148,7 @@ class Reads:
                 raise self.failure
             try:
                 connection = await self._open()
-                return await connection.fetch(
+                rows: list[Row] = await connection.fetch(
                     statement.text, *arguments, record_class=statement.row
                 )
             except DomainError:
@@ -157,6 +157,7 @@ class Reads:
                 # The transaction is spoiled: nothing that follows in it could be trusted.
                 self.failure = error
                 raise
+            return rows
 
     def _done(self, task: asyncio.Task[list[Row]]) -> None:
         self._running.discard(task)

@@ -10,13 +10,14 @@ import re
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
-from uuid import UUID
 
 from sqlalchemy import ColumnElement, and_, literal_column, true
 
 from domain.errors import InvalidInput
 
 if TYPE_CHECKING:
+    from uuid import UUID
+
     from domain.models import Base
 
 DEPARTMENTS_SQL = "(select nullif(current_setting('app.department_ids', true), '')::uuid[])"
@@ -86,7 +87,7 @@ def opening(identity: Identity, *, write: bool) -> str:
     session = f"'{identity.session_id}'" if identity.session_id else "null"
     narrow = f"'{narrowed(identity.narrow)}'" if identity.narrow else "null"
     return (
-        f"begin isolation level {mode}; "
+        f"begin isolation level {mode}; "  # noqa: S608 (see above)
         f"select * from begin_scope('{identity.user_id}', {session}, {narrow})"
     )
 
@@ -96,7 +97,7 @@ def condition(model: type[Base]) -> ColumnElement[bool]:
     within = _within(model)
     if model.read_permission is None:
         return within
-    allowed = literal_column(
+    allowed: ColumnElement[bool] = literal_column(
         f"(select '{model.read_permission}' = any (string_to_array({PERMISSIONS_SQL}, ',')))"
     )
     return and_(within, allowed)
@@ -112,7 +113,7 @@ def _within(model: type[Base]) -> ColumnElement[bool]:
             key = columns["id" if model.__tablename__ == "users" else "user_id"]
             return (key == literal_column(USER_SQL)) | key.in_(
                 literal_column(
-                    "(select user_id from user_departments "
+                    "(select user_id from user_departments "  # noqa: S608 (a constant)
                     f"where department_id = any ({DEPARTMENTS_SQL}::uuid[]))"
                 )
             )

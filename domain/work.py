@@ -1,5 +1,6 @@
-"""One change of state: a write transaction in which the permission is checked, rows change and
-events are written. Everything or nothing.
+"""One change of state in one write transaction: everything or nothing.
+
+In it the permission is checked, rows change and events are written.
 
 The exception is a refusal that keeps its own bookkeeping, such as a counted login attempt: raise it
 through `Work.refuse`.
@@ -18,8 +19,6 @@ import orjson
 
 from domain.database import Hold, Row, translated
 from domain.errors import Conflict, DomainError, Forbidden, NotFound, Unauthenticated
-from domain.jobs.models import EventKind, JobStatus
-from domain.permissions import Permission
 from domain.reads import SCOPE
 from domain.scope import Identity, Scope, opening
 from domain.statements import Statement, compiled
@@ -30,8 +29,10 @@ if TYPE_CHECKING:
     from sqlalchemy.sql.base import Executable
 
     from domain.bell import Bell
-    from domain.database import Connection, Database
+    from domain.database import Database
+    from domain.jobs.models import EventKind, JobStatus
     from domain.models import Base
+    from domain.permissions import Permission
 
 NEW_ID = Statement("select uuidv7() as id", (), {}, Row)
 
@@ -46,7 +47,7 @@ class Committed(Exception):
 class Work:
     """A write transaction and what goes with it."""
 
-    def __init__(self, connection: Connection, identity: Identity | None, scope: Scope) -> None:
+    def __init__(self, connection: Any, identity: Identity | None, scope: Scope) -> None:
         self._connection = connection
         self._cleared = False
         self._events: list[dict[str, Any]] = []
@@ -109,11 +110,12 @@ class Work:
         """
         statement = executable if isinstance(executable, Statement) else compiled(executable, model)
         try:
-            return await self._connection.fetch(
+            rows: list[Row] = await self._connection.fetch(
                 statement.text, *statement.arguments(values), record_class=statement.row
             )
         except asyncpg.PostgresError as error:
             raise translated(error) from error
+        return rows
 
     async def row(
         self, executable: Executable | Statement, model: type[Base] | None = None, **values: Any

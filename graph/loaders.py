@@ -36,7 +36,8 @@ class Loaders:
         async def batch(reads: Reads, keys: list[Any]) -> Mapping[Any, Any]:
             return await reads.by_keys(model, keys)
 
-        return await self._loader(("one", model), batch).load(key)
+        row: Row | None = await self._loader(("one", model), batch).load(key)
+        return row
 
     async def many(self, model: type[Base], parent: str, key: UUID, page: Page) -> Rows:
         """One page of the rows whose foreign key ``parent`` is ``key``."""

@@ -116,14 +116,14 @@ class Listing:
     count: Callable[[], Awaitable[int]]
 
 
-def page_of(  # noqa: PLR0913 (the arguments of a connection)
+def page_of(
     info: Info,
     model: type[Base],
     first: int | None,
     after: str | None,
     last: int | None,
     before: str | None,
-    filter: Filter | None = None,  # noqa: A002 (the argument's name in the graph)
+    filter: Filter | None = None,
     order_by: OrderBy | None = None,
 ) -> Page:
     """Checks the arguments of a connection.

@@ -66,9 +66,7 @@ SCALARS: dict[object, ScalarDefinition] = {
     datetime: _defined(
         "DateTime", "A moment as ISO 8601 writes it, with its offset from UTC.", _same, _moment
     ),
-    Decimal: _defined(
-        "Decimal", "An exact decimal number, written as a string.", str, Decimal
-    ),
+    Decimal: _defined("Decimal", "An exact decimal number, written as a string.", str, Decimal),
 }
 
 

@@ -29,7 +29,7 @@ class Query(IdentityQueries, CatalogQueries, JobQueries):
     async def node(
         self,
         info: Info,
-        id: Annotated[strawberry.ID, strawberry.argument(description="The node's id.")],  # noqa: A002 (its name in the graph)
+        id: Annotated[strawberry.ID, strawberry.argument(description="The node's id.")],
     ) -> Node | None:
         """Finds any node."""
         return await found(info, id)  # type: ignore[return-value]

@@ -33,12 +33,11 @@ async def run_etl(run: Run) -> None:
         raise JobFailed("NOT_VALIDATED", message)
     storage = run.parts.storage
     async with run.parts.sandbox.directory() as directory:
-        run.report(1, "Reading the file")
         found = await run.until_stopped(
             storage.download(
                 dataset.s3_key_raw,
                 directory / "input",
-                lambda percent: run.report(1 + percent // 5, "Reading the file"),
+                run.share(1, 20, "Reading the file"),
             )
         )
         if found.sha256 != dataset.file_hash_sha256:
@@ -56,13 +55,13 @@ async def run_etl(run: Run) -> None:
             85,
         )
         rejects = await stored_rejects(run, given, directory)
-        run.report(86, "Storing the result")
         output = await _key(run, given)
         await run.until_stopped(
             storage.upload(
                 directory / OUTPUT,
                 output,
-                lambda percent: run.report(86 + percent // 10, "Storing the result"),
+                "application/vnd.apache.parquet",
+                run.share(86, 96, "Storing the result"),
             )
         )
     run.report(97, "Publishing")
@@ -73,7 +72,9 @@ async def _key(run: Run, given: Input) -> str:
     async with run.publishing() as work:
         work.own()
         row = await work.row(
-            select(func.count().label("count")).select_from(Result).where(
+            select(func.count().label("count"))
+            .select_from(Result)
+            .where(
                 Result.dataset_id == given.dataset.id,
                 Result.result_type == "etl_summary",
                 scope.condition(Result),

@@ -72,5 +72,5 @@ async def stored_rejects(run: Run, given: Input, directory: Path) -> str | None:
         return None
     lease = run.lease
     key = keys.rejects(lease.department_id, given.dataset.id, lease.attempt, lease.token)
-    await run.until_stopped(run.parts.storage.upload(path, key, lambda _percent: None))
+    await run.until_stopped(run.parts.storage.upload(path, key, "application/jsonl"))
     return key

@@ -6,7 +6,6 @@ import asyncio
 import contextlib
 import logging
 import signal
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import orjson
@@ -21,6 +20,8 @@ from workers.sandbox import Limits, Sandbox
 from workers.sweeper import Sweeper
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from arq.connections import RedisSettings
 
     from domain.bell import Bell

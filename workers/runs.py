@@ -36,7 +36,7 @@ TELL_SECONDS = 1.0
 """The least time between two events of progress of one job."""
 
 
-class JobFailed(Exception):  # noqa: N818 (it is what happened to the job)
+class JobFailed(Exception):
     """Ends a run with a stable code and a sentence that says what to do."""
 
     def __init__(self, code: str, message: str, *, retryable: bool = False) -> None:
@@ -55,9 +55,6 @@ class Parts:
     sandbox: Sandbox
 
 
-Handler = "Callable[[Run], Awaitable[None]]"
-
-
 class Run:
     """A claimed job while this worker has it."""
 
@@ -70,7 +67,7 @@ class Run:
         self._handing_back = False
         self._progress = 0
         self._step: str | None = None
-        self._told = (0, None, 0.0)
+        self._told: tuple[int, str | None] = (0, None)
         self._news = asyncio.Event()
 
     def report(self, progress: int, step: str) -> None:
@@ -78,6 +75,14 @@ class Run:
         self._progress = max(self._progress, min(progress, 99))
         self._step = step
         self._news.set()
+
+    def share(self, low: int, high: int, step: str) -> Callable[[int, int], None]:
+        """Makes what reports a part done of a total as the percents from ``low`` to ``high``."""
+
+        def done(part: int, total: int) -> None:
+            self.report(low + (high - low) * part // max(total, 1), step)
+
+        return done
 
     def hand_back(self) -> None:
         """Has the run end and its job wait for another worker."""
@@ -151,7 +156,7 @@ class Run:
             return Failure(error.code, error.message, retryable=True)
         except DomainError as error:
             return Failure(error.code, error.message)
-        except Exception as error:  # noqa: BLE001 (a defect must end the job, not the worker)
+        except Exception as error:
             log.exception("job %s failed unexpectedly", self.lease.id)
             text = "".join(traceback.format_exception(error))
             return Failure("INTERNAL", "Something went wrong on our side.", text)
@@ -192,12 +197,12 @@ class Run:
             await asyncio.sleep(TELL_SECONDS)
 
     def _worth_telling(self) -> EventKind | None:
-        told_progress, told_step, _ = self._told
+        told_progress, told_step = self._told
         if self._step != told_step:
-            self._told = (self._progress, self._step, time.monotonic())
+            self._told = (self._progress, self._step)
             return EventKind.STEP
         if self._progress > told_progress:
-            self._told = (self._progress, self._step, time.monotonic())
+            self._told = (self._progress, self._step)
             return EventKind.PROGRESS
         return None
 

@@ -12,9 +12,9 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 import asyncpg
+from domain.catalog.uploads import sweep_upload
 
 from domain.catalog import keys
-from domain.catalog.uploads import sweep_upload
 from domain.database import Hold
 from domain.errors import DomainError
 

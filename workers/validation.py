@@ -30,10 +30,9 @@ async def run_validation(run: Run) -> None:
     async with run.parts.sandbox.directory() as directory:
         run.report(1, "Copying the file")
         key = await _own_copy(run, given)
-        run.report(5, "Reading the file")
         found = await run.until_stopped(
             run.parts.storage.download(
-                key, directory / "input", lambda percent: run.report(5 + percent // 4, "Reading")
+                key, directory / "input", run.share(5, 30, "Reading the file")
             )
         )
         _check(given, found.sha256, found.size)
@@ -83,13 +82,11 @@ def _check(given: Input, sha256: str, size: int) -> None:
         raise JobFailed("SIZE_MISMATCH", message)
     promised = given.dataset.file_hash_sha256 or given.upload.file_hash_sha256
     if promised is not None and promised != sha256:
-        message = (
-            f"The file's SHA-256 is {sha256}, and {promised} was promised. Upload it again."
-        )
+        message = f"The file's SHA-256 is {sha256}, and {promised} was promised. Upload it again."
         raise JobFailed("HASH_MISMATCH", message)
 
 
-async def _publish(  # noqa: PLR0913 (all that a validation found)
+async def _publish(
     run: Run, given: Input, key: str, sha256: str, report: dict[str, Any], rejects: str | None
 ) -> None:
     dataset = given.dataset

@@ -59,9 +59,9 @@ async def start_job(
     before = await work.once("startJob", idempotency_key, given)
     if before is not None:
         return before
-    job = await _started(work, dataset, job_type, params or {}, priority)
-    await work.made(idempotency_key, job.id)
-    return job.id
+    job_id = await _started(work, dataset, job_type, params or {}, priority)
+    await work.made(idempotency_key, job_id)
+    return job_id
 
 
 async def retry_job(work: Work, job_id: UUID, *, idempotency_key: str | None = None) -> UUID:
@@ -81,8 +81,8 @@ async def retry_job(work: Work, job_id: UUID, *, idempotency_key: str | None = N
     again = await _started(
         work, dataset, JobType(job.job_type), job.params, job.priority, retry_of_id=job.id
     )
-    await work.made(idempotency_key, again.id)
-    return again.id
+    await work.made(idempotency_key, again)
+    return again
 
 
 async def cancel_job(work: Work, job_id: UUID) -> None:
@@ -155,7 +155,7 @@ async def _started(
     priority: int,
     *,
     retry_of_id: UUID | None = None,
-) -> Row:
+) -> UUID:
     if dataset.status == DatasetStatus.UPLOADING:
         message = "The dataset's upload is not complete. Complete it first."
         raise Conflict(message)
@@ -178,7 +178,8 @@ async def _started(
     if job is None:
         message = "Another job is changing this dataset. Wait for it, or cancel it."
         raise Conflict(message)
-    return job
+    job_id: UUID = job.id
+    return job_id
 
 
 async def _locked_dataset(work: Work, dataset_id: UUID | None) -> Row:

@@ -181,7 +181,7 @@ async def fail(database: Database, lease: Lease, failure: Failure, bell: Bell) -
     Raises `LeaseLost` when it is no longer this worker's.
     """
     again = failure.retryable and lease.attempt < lease.max_attempts
-    error = {
+    error: dict[str, Any] = {
         "error_code": failure.code,
         "error_message": failure.message,
         "error_traceback": failure.traceback,
@@ -235,7 +235,7 @@ async def hand_back(database: Database, lease: Lease, bell: Bell) -> None:
 
 def backoff(attempt: int) -> float:
     """Seconds until the next attempt: exponential, with full jitter over its upper half."""
-    longest = min(BACKOFF_LIMIT_SECONDS, BACKOFF_SECONDS * 2 ** (attempt - 1))
+    longest: float = min(BACKOFF_LIMIT_SECONDS, BACKOFF_SECONDS * 2 ** (attempt - 1))
     return longest * random.uniform(0.5, 1)  # noqa: S311 (spreads load, guards nothing)
 
 

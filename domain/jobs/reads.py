@@ -63,15 +63,19 @@ class Cursor:
             padded = text + "=" * (-len(text) % 4)
             event_id, seconds = base64.b64decode(padded, altchars=b"-_", validate=True).split(b".")
             cursor = cls(int(event_id), datetime.fromtimestamp(int(seconds), UTC))
-            if not -1 <= cursor.event_id < 2**63:
-                raise ValueError(text)
         except (ValueError, OverflowError, OSError):
-            message = "This is no cursor of an event. Take one from an event that you received."
-            raise InvalidInput.at("after", message, "bad_cursor") from None
-        if 0 <= cursor.event_id and cursor.at < datetime.now(UTC) - KEPT:
+            raise cls._unknown() from None
+        if not -1 <= cursor.event_id < 2**63:
+            raise cls._unknown()
+        if cursor.event_id >= 0 and cursor.at < datetime.now(UTC) - KEPT:
             message = "Events that old are no longer kept. Subscribe again without a cursor."
             raise CursorExpired(message)
         return cursor
+
+    @staticmethod
+    def _unknown() -> InvalidInput:
+        message = "This is no cursor of an event. Take one from an event that you received."
+        return InvalidInput.at("after", message, "bad_cursor")
 
 
 START = Cursor(-1, datetime.fromtimestamp(0, UTC))

@@ -207,4 +207,3 @@ class RetryJobInput:
     idempotency_key: str | None = strawberry.field(
         default=None, description="Repeating a call with the same key starts nothing twice."
     )
-

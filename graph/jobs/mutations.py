@@ -29,9 +29,7 @@ class StartJobPayload:
 class CancelJobPayload:
     """The job as it is now."""
 
-    job: Job = strawberry.field(
-        description="The job: cancelled if it waited, else asked to stop."
-    )
+    job: Job = strawberry.field(description="The job: cancelled if it waited, else asked to stop.")
 
 
 @strawberry.type(description="What retryJob answers.")
@@ -49,7 +47,7 @@ class JobMutations:
     async def start_job(
         self,
         info: Info,
-        input: Annotated[StartJobInput, strawberry.argument(description="What to start.")],  # noqa: A002 (its name in the graph)
+        input: Annotated[StartJobInput, strawberry.argument(description="What to start.")],
     ) -> StartJobPayload:
         """Needs job:start in the dataset's department."""
         async with info.context.work() as work:
@@ -69,7 +67,7 @@ class JobMutations:
     async def cancel_job(
         self,
         info: Info,
-        input: Annotated[CancelJobInput, strawberry.argument(description="What to cancel.")],  # noqa: A002 (its name in the graph)
+        input: Annotated[CancelJobInput, strawberry.argument(description="What to cancel.")],
     ) -> CancelJobPayload:
         """Needs job:cancel in the job's department."""
         job_id = key_of("Job", input.job_id)
@@ -81,7 +79,7 @@ class JobMutations:
     async def retry_job(
         self,
         info: Info,
-        input: Annotated[RetryJobInput, strawberry.argument(description="What to do again.")],  # noqa: A002 (its name in the graph)
+        input: Annotated[RetryJobInput, strawberry.argument(description="What to do again.")],
     ) -> RetryJobPayload:
         """Needs job:start in the job's department."""
         async with info.context.work() as work:

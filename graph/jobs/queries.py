@@ -24,20 +24,20 @@ class JobQueries:
     async def job(
         self,
         info: Info,
-        id: Annotated[strawberry.ID, strawberry.argument(description="The job's id.")],  # noqa: A002 (its name in the graph)
+        id: Annotated[strawberry.ID, strawberry.argument(description="The job's id.")],
     ) -> Job | None:
         """Loads one job."""
         return await info.context.loaders.one(models.Job, key_of("Job", id))  # type: ignore[return-value]
 
     @strawberry.field(description="The jobs of the departments that the caller sees.")
-    def jobs(  # noqa: PLR0913 (the arguments of a connection)
+    def jobs(
         self,
         info: Info,
         first: First = None,
         after: After = None,
         last: Last = None,
         before: Before = None,
-        filter: Annotated[  # noqa: A002 (the argument's name in the graph)
+        filter: Annotated[
             JobFilter | None, strawberry.argument(description="Which jobs to give.")
         ] = None,
         order_by: Annotated[
@@ -54,20 +54,20 @@ class JobQueries:
     async def result(
         self,
         info: Info,
-        id: Annotated[strawberry.ID, strawberry.argument(description="The result's id.")],  # noqa: A002 (its name in the graph)
+        id: Annotated[strawberry.ID, strawberry.argument(description="The result's id.")],
     ) -> Result | None:
         """Loads one result."""
         return await info.context.loaders.one(models.Result, key_of("Result", id))  # type: ignore[return-value]
 
     @strawberry.field(description="The results of the departments that the caller sees.")
-    def results(  # noqa: PLR0913 (the arguments of a connection)
+    def results(
         self,
         info: Info,
         first: First = None,
         after: After = None,
         last: Last = None,
         before: Before = None,
-        filter: Annotated[  # noqa: A002 (the argument's name in the graph)
+        filter: Annotated[
             ResultFilter | None, strawberry.argument(description="Which results to give.")
         ] = None,
         order_by: Annotated[

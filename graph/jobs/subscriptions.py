@@ -60,9 +60,7 @@ class JobEvent:
     step: str | None = strawberry.field(description="What the job was doing.")
     message: str | None = strawberry.field(description="What happened, as a sentence.")
 
-    @strawberry.field(
-        description="The job as it is now; null once it can no longer be seen."
-    )
+    @strawberry.field(description="The job as it is now; null once it can no longer be seen.")
     async def job(self, info: Info) -> Job | None:
         """Loads the job in the event's own snapshot."""
         event: Any = self
@@ -203,9 +201,7 @@ class Stream:
         # from a later one, and no connection is held while the client takes its time.
         await self._context.end_event()
         source = (
-            self._context.reads
-            if self._narrow is None
-            else self._context.narrowed_to(self._narrow)
+            self._context.reads if self._narrow is None else self._context.narrowed_to(self._narrow)
         )
         try:
             yield source
@@ -248,12 +244,25 @@ async def _department(context: Context, text: str) -> str:
 
 def _as_event(row: Row) -> Event:
     return Event(
-        str(reads.cursor_of(row)), row.kind, row.created_at, row.status, row.progress, row.step,
-        row.message, row.job_id,
+        str(reads.cursor_of(row)),
+        row.kind,
+        row.created_at,
+        row.status,
+        row.progress,
+        row.step,
+        row.message,
+        row.job_id,
     )
 
 
 def _as_snapshot(job: Row, mark: Cursor) -> Event:
     return Event(
-        str(mark), "snapshot", datetime.now(UTC), job.status, job.progress, job.current_step, None, job.id
+        str(mark),
+        "snapshot",
+        datetime.now(UTC),
+        job.status,
+        job.progress,
+        job.current_step,
+        None,
+        job.id,
     )

@@ -122,7 +122,7 @@ class Job(Node):
         return await info.context.loaders.one(models.Job, _row(self).retry_of_id)  # type: ignore[return-value]
 
     @strawberry.field(description="Its attempts.")
-    def job_attempts(  # noqa: PLR0913 (the arguments of a connection)
+    def job_attempts(
         self,
         info: Info,
         first: First = None,
@@ -140,14 +140,14 @@ class Job(Node):
         return children(info, models.JobAttempt, "job_id", _row(self)["id"], page)
 
     @strawberry.field(description="What it published.")
-    def results(  # noqa: PLR0913 (the arguments of a connection)
+    def results(
         self,
         info: Info,
         first: First = None,
         after: After = None,
         last: Last = None,
         before: Before = None,
-        filter: Annotated[  # noqa: A002 (the argument's name in the graph)
+        filter: Annotated[
             ResultFilter | None, strawberry.argument(description="Which results to give.")
         ] = None,
         order_by: Annotated[
@@ -159,14 +159,14 @@ class Job(Node):
         return children(info, models.Result, "job_id", _row(self)["id"], page)
 
     @strawberry.field(description="The jobs that did this one again.")
-    def retries(  # noqa: PLR0913 (the arguments of a connection)
+    def retries(
         self,
         info: Info,
         first: First = None,
         after: After = None,
         last: Last = None,
         before: Before = None,
-        filter: Annotated[  # noqa: A002 (the argument's name in the graph)
+        filter: Annotated[
             JobFilter | None, strawberry.argument(description="Which jobs to give.")
         ] = None,
         order_by: Annotated[
