@@ -247,8 +247,8 @@ class Storage:
                     digest.update(chunk)
                     file.write(chunk)
 
-                async with answer["Body"] as body:
-                    async for chunk in _chunks(body):
+                async with answer["Body"]:
+                    async for chunk in _chunks(answer["Body"]):
                         await asyncio.to_thread(keep, chunk)
                         done += len(chunk)
                         if on_progress is not None:
