@@ -12,8 +12,8 @@ from contextlib import AsyncExitStack
 from typing import TYPE_CHECKING, Any
 
 from domain import paging
-from domain.database import Row
-from domain.errors import DomainError, Unauthenticated
+from domain.database import LOST, Row
+from domain.errors import DomainError, Unauthenticated, Unavailable
 from domain.paging import MERGED_DEPARTMENTS, Page, Rows
 from domain.scope import Identity, Scope, opening
 from domain.statements import Statement
@@ -153,6 +153,10 @@ class Reads:
                 )
             except DomainError:
                 raise
+            except LOST as error:
+                message = "The database went away. Try again."
+                self.failure = Unavailable(message)
+                raise self.failure from error
             except BaseException as error:
                 # The transaction is spoiled: nothing that follows in it could be trusted.
                 self.failure = error
