@@ -125,6 +125,6 @@ class Call:
 
 
 def _too_long(limit: int) -> RequestRefusedError:
-    # The rest of the body is not waited for, so the connection can't be used again.
-    error = LimitExceeded(f"The body is longer than {limit} bytes.")
-    return RequestRefusedError(413, error, ((b"connection", b"close"),))
+    # The connection stays open: closing it on a client that still sends would lose it the answer.
+    # The server reads the rest and throws it away.
+    return RequestRefusedError(413, LimitExceeded(f"The body is longer than {limit} bytes."))

@@ -191,7 +191,8 @@ class Connection:
 
     def _refuse_too_many(self) -> None:
         most = self._options.operations_per_socket
-        if len(self._running) >= most:
+        # Those that the client has completed may take a moment to end, but not pile up.
+        if len(self._operations) >= most or len(self._running) >= 2 * most:
             raise LimitExceeded(f"A socket runs at most {most} operations at a time.")
 
     async def _refuse(self, id_: str, refusal: OperationResult) -> None:

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 import httpx
 import pytest
 
-from tests.graph.transport.serving import Ledger, Served, serving
+from tests.graph.transport.schema import Ledger
+from tests.graph.transport.serving import Served, serving
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator

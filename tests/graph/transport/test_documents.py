@@ -4,7 +4,7 @@ import pytest
 from graphql import OperationType
 
 from graph.transport.documents import Documents
-from tests.graph.transport.serving import schema
+from tests.graph.transport.schema import schema
 
 
 def documents(size: int = 10, characters: int = 10_000) -> Documents:

@@ -3,13 +3,17 @@ from __future__ import annotations
 import asyncio
 import logging
 from contextlib import aclosing
+from typing import TYPE_CHECKING
 
 import pytest
 
 from domain.errors import ErrorCode
 from graph.transport.completion import stopped
 from graph.transport.operation import Credentials, OperationResult, RefusedError
-from tests.graph.transport.serving import Ledger, asked, gateway_of, info_of
+from tests.graph.transport.serving import asked, gateway_of, info_of
+
+if TYPE_CHECKING:
+    from tests.graph.transport.schema import Ledger
 
 ANYONE = Credentials()
 
@@ -219,7 +223,7 @@ async def test_cancelling_a_waiting_stream_closes_its_source_and_context(ledger:
     task.cancel()
     await asyncio.sleep(0)
     await stopped(task)
-    assert (ledger.open, ledger.sources) == (0, 0)
+    assert (ledger.open, ledger.sources, ledger.interrupted) == (0, 0, 0)
 
 
 @pytest.mark.parametrize(
