@@ -163,7 +163,7 @@ class RevokedReason(StrEnum):
     LOGOUT = "logout"
     REUSE = "reuse"
     """A refresh token came a second time, so somebody else may hold a copy of it."""
-    PASSWORD_CHANGED = "password_changed"
+    PASSWORD_CHANGED = "password_changed"  # noqa: S105 (a reason, no password)
     DEACTIVATED = "deactivated"
 
 

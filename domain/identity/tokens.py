@@ -110,9 +110,7 @@ def _derived(secret: bytes, purpose: str) -> bytes:
     return hmac.new(extracted, f"aetherflow {purpose}".encode() + b"\x01", hashlib.sha256).digest()
 
 
-def _claims(
-    audience: str, user_id: UUID, session_id: UUID, expires_at: datetime
-) -> dict[str, Any]:
+def _claims(audience: str, user_id: UUID, session_id: UUID, expires_at: datetime) -> dict[str, Any]:
     return {
         "iss": ISSUER,
         "aud": audience,

@@ -1,0 +1,132 @@
+"""Reads of people and departments that no foreign key alone answers, each one statement a level."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import ARRAY, Boolean, Select, Text, Uuid, bindparam, column, func, select
+from sqlalchemy.dialects.postgresql import TIMESTAMP
+
+from domain.identity.models import Department, Role, RolePermission, UserDepartment, UserRole
+from domain.paging import visible
+from domain.statements import columns, kept
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from uuid import UUID
+
+    from domain.database import Row
+    from domain.reads import Reads
+
+KEYS = bindparam("keys", type_=ARRAY(Uuid()))
+
+
+async def actors(reads: Reads, ids: Sequence[UUID]) -> Mapping[UUID, Row]:
+    """The names behind ids that visible rows carry, whoever they belong to."""
+    return {row.id: row for row in await reads.rows(actor_names(), keys=list(ids))}
+
+
+async def roles_of(reads: Reads, user_ids: Sequence[UUID]) -> Mapping[UUID, list[Row]]:
+    """The roles that users bear, by name."""
+    return _grouped(await reads.rows(_roles_of(), keys=list(user_ids)), "user_id", user_ids)
+
+
+async def permissions_of(reads: Reads, role_ids: Sequence[UUID]) -> Mapping[UUID, list[str]]:
+    """What roles allow, in alphabetical order."""
+    rows = await reads.rows(_permissions_of(), keys=list(role_ids))
+    groups = _grouped(rows, "role_id", role_ids)
+    return {role: [row.permission for row in group] for role, group in groups.items()}
+
+
+async def departments_of(reads: Reads, user_ids: Sequence[UUID]) -> Mapping[UUID, list[Row]]:
+    """The departments that users are members of, those of them inside the scope, by name."""
+    return _grouped(await reads.rows(_departments_of(), keys=list(user_ids)), "user_id", user_ids)
+
+
+async def departments_by_code(reads: Reads, codes: Sequence[str]) -> Mapping[str, Row]:
+    """The departments of these codes that are inside the scope."""
+    return {row.code: row for row in await reads.rows(_departments_by_code(), codes=list(codes))}
+
+
+async def roles(reads: Reads) -> list[Row]:
+    """All roles, by name. They are few, and everybody reads them."""
+    return await reads.rows(_roles())
+
+
+@kept
+def account_by_email() -> tuple[Select[Any], None]:
+    """What signing in needs of the account of ``$email``, through a function of the definer's."""
+    account = func.login_lookup(bindparam("email", type_=Text())).table_valued(
+        column("id", Uuid()),
+        column("password_hash", Text()),
+        column("is_active", Boolean()),
+        column("locked_until", TIMESTAMP(timezone=True)),
+        name="account",
+    )
+    return select(account.c.id, account.c.password_hash, account.c.is_active), None
+
+
+@kept
+def actor_names() -> tuple[Select[Any], None]:
+    """The display names of the accounts of ``$keys``, seen or not, by the definer's function."""
+    actor = func.actors(KEYS).table_valued(
+        column("id", Uuid()), column("display_name", Text()), name="actor"
+    )
+    return select(actor.c.id, actor.c.display_name), None
+
+
+@kept
+def _roles_of() -> tuple[Select[Any], type[Role]]:
+    return (
+        select(*columns(Role), UserRole.user_id)
+        .join(UserRole, UserRole.role_id == Role.id)
+        .where(UserRole.user_id == func.any(KEYS), visible(UserRole))
+        .order_by(Role.name),
+        Role,
+    )
+
+
+@kept
+def _permissions_of() -> tuple[Select[Any], type[RolePermission]]:
+    return (
+        select(*columns(RolePermission))
+        .where(RolePermission.role_id == func.any(KEYS))
+        .order_by(RolePermission.permission),
+        RolePermission,
+    )
+
+
+@kept
+def _departments_of() -> tuple[Select[Any], type[Department]]:
+    return (
+        select(*columns(Department), UserDepartment.user_id)
+        .join(UserDepartment, UserDepartment.department_id == Department.id)
+        .where(
+            UserDepartment.user_id == func.any(KEYS),
+            visible(UserDepartment),
+            visible(Department),
+        )
+        .order_by(Department.name, Department.id),
+        Department,
+    )
+
+
+@kept
+def _departments_by_code() -> tuple[Select[Any], type[Department]]:
+    codes = bindparam("codes", type_=ARRAY(Text()))
+    return (
+        select(*columns(Department)).where(Department.code == func.any(codes), visible(Department)),
+        Department,
+    )
+
+
+@kept
+def _roles() -> tuple[Select[Any], type[Role]]:
+    return select(*columns(Role)).order_by(Role.name), Role
+
+
+def _grouped(rows: list[Row], key: str, keys: Sequence[UUID]) -> dict[UUID, list[Row]]:
+    groups: dict[UUID, list[Row]] = {each: [] for each in keys}
+    for row in rows:
+        groups[row[key]].append(row)
+    return groups
