@@ -71,6 +71,6 @@ async def stored_rejects(run: Run, given: Input, directory: Path) -> str | None:
     if not path.exists() or path.stat().st_size == 0:
         return None
     lease = run.lease
-    key = keys.rejects(lease.department_id, given.dataset.id, lease.attempt, lease.token)
+    key = keys.rejects(lease.department_id, given.dataset.id, lease.id, lease.attempt, lease.token)
     await run.until_stopped(run.parts.storage.upload(path, key, "application/jsonl"))
     return key

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import asyncpg
 from sqlalchemy import insert, select, update
 
 from domain.catalog import keys
+from domain.catalog.files import ending_of
 from domain.catalog.models import Dataset, DatasetStatus
 from domain.jobs import protocol
 from domain.jobs.actions import queue_job
@@ -59,7 +61,8 @@ async def _own_copy(run: Run, given: Input) -> str:
     if dataset.s3_key_raw is not None:
         await storage.delete([given.upload.s3_key])
         return str(dataset.s3_key_raw)
-    key = keys.raw(dataset.department_id, dataset.id, given.upload.file_name)
+    ending = ending_of(given.upload.file_name, given.upload.content_type)
+    key = keys.raw(dataset.department_id, dataset.id, datetime.now(UTC), ending)
     await run.until_stopped(storage.copy(given.upload.s3_key, key))
     async with run.publishing() as work:
         work.require(Permission.DATASET_WRITE, run.lease.department_id)
