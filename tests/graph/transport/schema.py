@@ -13,8 +13,6 @@ import strawberry
 from domain.errors import CursorExpired, InvalidInput, Unauthenticated
 
 if TYPE_CHECKING:
-    from datetime import datetime
-
     from graph.transport.operation import Credentials, RequestInfo
 
 
@@ -31,7 +29,7 @@ class Ledger:
     interrupted: int = 0
     done: list[str] = field(default_factory=list)
     started: asyncio.Event = field(default_factory=asyncio.Event)
-    expiry: datetime | None = None
+    token_seconds: float = 0
 
     @property
     def open(self) -> int:

@@ -6,7 +6,7 @@ import asyncio
 import socket
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 import uvicorn
@@ -67,6 +67,18 @@ class Served:
     def socket(self) -> str:
         return f"ws://{self.host}:{self.port}/graphql"
 
+    async def stop(self) -> None:
+        """Stops the server as uvicorn does, without the pauses that it makes meanwhile."""
+        await self.gateway.shutdown()
+        for listening in self.server.servers:
+            listening.close()
+        state = self.server.server_state
+        for connection in list(state.connections):
+            connection.shutdown()
+        async with asyncio.timeout(5):
+            while state.connections or state.tasks:  # noqa: ASYNC110 (uvicorn signals nothing)
+                await asyncio.sleep(0.005)
+
 
 @asynccontextmanager
 async def serving(
@@ -88,7 +100,7 @@ async def serving(
                 message = "secret"
                 raise RuntimeError(message)
             case "Bearer short":
-                return ledger.expiry or datetime.now(UTC)
+                return datetime.now(UTC) + timedelta(seconds=ledger.token_seconds)
         return None
 
     async def page(_request: Request) -> Response:
@@ -108,21 +120,9 @@ async def serving(
         server.lifespan = config.lifespan_class(config)
         await server.startup([listener])
         host, bound = listener.getsockname()
+        served = Served(host, bound, gateway, ledger, server)
         try:
-            yield Served(host, bound, gateway, ledger, server)
+            yield served
         finally:
-            await gateway.shutdown()
-            await stopped(server)
+            await served.stop()
     await ledger.settled()
-
-
-async def stopped(server: uvicorn.Server) -> None:
-    """Stops a server as uvicorn does, without the pauses that it makes meanwhile."""
-    for listening in server.servers:
-        listening.close()
-    state = server.server_state
-    for connection in list(state.connections):
-        connection.shutdown()
-    async with asyncio.timeout(5):
-        while state.connections or state.tasks:  # noqa: ASYNC110 (uvicorn signals nothing)
-            await asyncio.sleep(0.005)

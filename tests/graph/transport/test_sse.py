@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import asynccontextmanager
-from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import orjson
@@ -186,7 +185,7 @@ async def test_a_silent_stream_gets_heartbeats(ledger: Ledger, http: httpx.Async
 
 
 async def test_an_expired_token_ends_the_stream(ledger: Ledger, http: httpx.AsyncClient) -> None:
-    ledger.expiry = datetime.now(UTC) + timedelta(seconds=0.3)
+    ledger.token_seconds = 0.3
     async with (
         serving(ledger=ledger) as served,
         streamed(http, served.url, SILENT, authorization="Bearer short") as events,
