@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).resolve().parents[3]
 
 
-def s3_client(server: S3) -> Any:  # noqa: ANN401 (aioboto3 publishes no types)
+def s3_client(server: S3) -> Any:
     return aioboto3.Session().client(
         "s3",
         endpoint_url=server.endpoint_url,
@@ -228,7 +228,7 @@ asyncio.run(serve())
 """
 
 
-def serving(path: Path, **arguments: Any) -> subprocess.Popen[str]:  # noqa: ANN401 (Popen's)
+def serving(path: Path, **arguments: Any) -> subprocess.Popen[str]:
     return subprocess.Popen(
         [sys.executable, "-c", SERVE, path],
         cwd=ROOT,
