@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import ColumnElement, and_, literal_column, true
+from sqlalchemy import ColumnElement, and_, literal_column, or_, true
 
 from domain.errors import InvalidInput
 
@@ -93,14 +93,17 @@ def opening(identity: Identity, *, write: bool) -> str:
 
 
 def condition(model: type[Base]) -> ColumnElement[bool]:
-    """The filter that keeps a statement on ``model`` inside the scope and its read permission."""
+    """The filter that keeps a statement on ``model`` inside the scope and its read permission.
+
+    What a row says about the caller itself needs no permission.
+    """
     within = _within(model)
     if model.read_permission is None:
         return within
     allowed: ColumnElement[bool] = literal_column(
         f"(select '{model.read_permission}' = any (string_to_array({PERMISSIONS_SQL}, ',')))"
     )
-    return and_(within, allowed)
+    return and_(within, or_(_about_me(model), allowed) if _is_personal(model) else allowed)
 
 
 def _within(model: type[Base]) -> ColumnElement[bool]:
@@ -110,17 +113,27 @@ def _within(model: type[Base]) -> ColumnElement[bool]:
             name = "id" if model.__tablename__ == "departments" else "department_id"
             return columns[name] == _any(DEPARTMENTS_SQL)
         case ScopeKind.PERSON:
-            key = columns["id" if model.__tablename__ == "users" else "user_id"]
-            return (key == literal_column(USER_SQL)) | key.in_(
-                literal_column(
-                    "(select user_id from user_departments "  # noqa: S608 (a constant)
-                    f"where department_id = any ({DEPARTMENTS_SQL}::uuid[]))"
-                )
+            colleagues: ColumnElement[Any] = literal_column(
+                "any (select user_id from user_departments "  # noqa: S608 (a constant)
+                f"where department_id = any ({DEPARTMENTS_SQL}::uuid[]))"
             )
+            return or_(_about_me(model), _person(model) == colleagues)
         case ScopeKind.OWN:
-            return columns["user_id"] == literal_column(USER_SQL)
+            return _about_me(model)
         case ScopeKind.SHARED:
             return true()
+
+
+def _is_personal(model: type[Base]) -> bool:
+    return model.__tablename__ == "users" or "user_id" in model.__table__.c
+
+
+def _person(model: type[Base]) -> ColumnElement[Any]:
+    return model.__table__.c["id" if model.__tablename__ == "users" else "user_id"]
+
+
+def _about_me(model: type[Base]) -> ColumnElement[bool]:
+    return _person(model) == literal_column(USER_SQL)
 
 
 def _any(array_sql: str) -> ColumnElement[Any]:

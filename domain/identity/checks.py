@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 
 from domain.errors import InvalidInput
 
@@ -11,7 +12,7 @@ LONGEST_DESCRIPTION = 10_000
 LONGEST_CODE = 50
 
 # RFC 5321 4.5.3.1.3 allows 254 characters. Whether an address exists only a letter to it can tell.
-_EMAIL = re.compile(r"(?=.{3,254}\Z)[^\s@\x00-\x1f\x7f]+@[^\s@\x00-\x1f\x7f]+")
+_EMAIL = re.compile(r"(?=.{3,254}\Z)[^\s@]+@[^\s@]+")
 _CODE = re.compile(r"[a-z][a-z0-9_-]*")
 
 
@@ -23,7 +24,7 @@ def email_key(email: str) -> str:
 def checked_email(email: str) -> str:
     """Gives an address in its stored form. Raises `InvalidInput` for what can't be one."""
     key = email_key(email)
-    if not _EMAIL.fullmatch(key):
+    if not _EMAIL.fullmatch(key) or not key.isprintable():
         raise InvalidInput.at("email", "An e-mail address is written like name@example.com.")
     return key
 
@@ -33,7 +34,7 @@ def checked_name(name: str, path: str) -> str:
     trimmed = name.strip()
     if not trimmed or len(trimmed) > LONGEST_NAME:
         raise InvalidInput.at(path, f"A name has 1 to {LONGEST_NAME} characters.", "length")
-    return _without_nul(trimmed, path)
+    return _printable(trimmed, path)
 
 
 def checked_description(description: str | None) -> str | None:
@@ -43,7 +44,7 @@ def checked_description(description: str | None) -> str | None:
     if len(description) > LONGEST_DESCRIPTION:
         message = f"A description has at most {LONGEST_DESCRIPTION} characters."
         raise InvalidInput.at("description", message, "length")
-    return _without_nul(description, "description")
+    return _printable(description, "description", allowed="\t\n\r")
 
 
 def checked_code(code: str) -> str:
@@ -57,7 +58,8 @@ def checked_code(code: str) -> str:
     return code
 
 
-def _without_nul(text: str, path: str) -> str:
-    if "\0" in text:
-        raise InvalidInput.at(path, "Text can't hold the character NUL.")
+def _printable(text: str, path: str, allowed: str = "") -> str:
+    if any(unicodedata.category(c) in {"Cc", "Cs"} and c not in allowed for c in text):
+        message = "This text can't hold control characters."
+        raise InvalidInput.at(path, message, "bad_character")
     return text

@@ -12,6 +12,7 @@ from sqlalchemy.dialects.postgresql import INET
 from sqlalchemy.orm import Mapped, mapped_column
 
 from domain.models import NOW, Base, Created, Identified, Timestamped, one_of, words
+from domain.permissions import Permission
 from domain.scope import ScopeKind
 
 
@@ -56,6 +57,7 @@ class User(Identified, Timestamped, Base):
 
     __tablename__ = "users"
     scope_kind = ScopeKind.PERSON
+    read_permission = Permission.USER_READ
     unread = frozenset({"password_hash"})
 
     email: Mapped[str] = words("email", 255)
@@ -83,6 +85,7 @@ class UserIdentity(Identified, Created, Base):
 
     __tablename__ = "user_identities"
     scope_kind = ScopeKind.PERSON
+    read_permission = Permission.USER_READ
 
     user_id: Mapped[UUID] = mapped_column(ForeignKey("users.id", ondelete="CASCADE"))
     issuer: Mapped[str] = words("issuer", 255)
@@ -126,6 +129,7 @@ class UserRole(Identified, Base):
 
     __tablename__ = "user_roles"
     scope_kind = ScopeKind.PERSON
+    read_permission = Permission.USER_READ
 
     user_id: Mapped[UUID] = mapped_column(ForeignKey("users.id", ondelete="CASCADE"))
     role_id: Mapped[UUID] = mapped_column(ForeignKey("roles.id", ondelete="CASCADE"))
@@ -144,6 +148,7 @@ class UserDepartment(Identified, Base):
 
     __tablename__ = "user_departments"
     scope_kind = ScopeKind.DEPARTMENT
+    read_permission = Permission.USER_READ
 
     user_id: Mapped[UUID] = mapped_column(ForeignKey("users.id", ondelete="CASCADE"))
     department_id: Mapped[UUID] = mapped_column(ForeignKey("departments.id", ondelete="CASCADE"))

@@ -61,6 +61,11 @@ class Tokens:
         self._refresh_life = timedelta(days=settings.refresh_token_days)
 
     @property
+    def access_life(self) -> timedelta:
+        """How long an access token lasts."""
+        return self._access_life
+
+    @property
     def refresh_life(self) -> timedelta:
         """How long a session lasts after its last use."""
         return self._refresh_life
