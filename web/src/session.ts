@@ -1,4 +1,8 @@
 import { ask, Refusal } from './graphql';
+import REFRESH from './operations/refresh.graphql?raw';
+import RESUME from './operations/resume.graphql?raw';
+import SIGN_IN from './operations/signIn.graphql?raw';
+import SIGN_OUT from './operations/signOut.graphql?raw';
 
 export interface Department {
   id: string;
@@ -22,40 +26,11 @@ interface Kept extends Tokens {
   department: string;
 }
 
-const VIEWER = /* GraphQL */ `
-  fragment SignedIn on Viewer {
-    user { id fullName email }
-    departments { id code name }
-  }
-`;
-
-const LOGIN = /* GraphQL */ `
-  mutation SignIn($input: LoginInput!) {
-    login(input: $input) { accessToken refreshToken expiresAt viewer { ...SignedIn } }
-  }
-  ${VIEWER}
-`;
-
-const RESUME = /* GraphQL */ `
-  query Resume { viewer { ...SignedIn } }
-  ${VIEWER}
-`;
-
-const REFRESH = /* GraphQL */ `
-  mutation Refresh($input: RefreshSessionInput!) {
-    refreshSession(input: $input) { accessToken refreshToken expiresAt }
-  }
-`;
-
-const LOGOUT = /* GraphQL */ `
-  mutation SignOut { logout { __typename } }
-`;
-
 const STORED = 'aetherflow:session';
 
 export const ENDED = 'The session has ended. Sign in again.';
 
-/** When to renew tokens, in milliseconds of the local clock: a minute before their end. */
+/** When to renew tokens, by the local clock: a minute before their end, or earlier if short. */
 function renewalOf({ expiresAt }: Tokens): number {
   const lifetime = Date.parse(expiresAt) - Date.now();
   // The last term is for a local clock that is wrong: not every request shall renew.
@@ -85,12 +60,12 @@ export class Session {
   ) {
     this.schedule();
     addEventListener('pagehide', this.keep);
-    addEventListener('pageshow', forget);
+    addEventListener('pageshow', startAnew);
   }
 
   /** Signs in, or throws a `Refusal` whose message can be shown. */
   static async signIn(email: string, password: string): Promise<Session> {
-    const { login } = await ask<{ login: Tokens & { viewer: Viewer } }>(LOGIN, {
+    const { login } = await ask<{ login: Tokens & { viewer: Viewer } }>(SIGN_IN, {
       input: { email, password },
     });
     return new Session(login.viewer, login, renewalOf(login));
@@ -149,13 +124,13 @@ export class Session {
     const headers = bearer(this.tokens);
     this.end('');
     // A server that does not hear of it forgets the session when its refresh token ends.
-    await ask(LOGOUT, {}, headers).catch(() => undefined);
+    await ask(SIGN_OUT, {}, headers).catch(() => undefined);
   }
 
   private end(notice: string): void {
     window.clearTimeout(this.timer);
     removeEventListener('pagehide', this.keep);
-    removeEventListener('pageshow', forget);
+    removeEventListener('pageshow', startAnew);
     this.onEnd(notice);
   }
 
@@ -187,6 +162,11 @@ async function renewed({ refreshToken }: Tokens): Promise<Tokens> {
     input: { refreshToken },
   });
   return refreshSession;
+}
+
+/** Reloads a page that the browser kept aside: a later page may have used its refresh token. */
+function startAnew(event: PageTransitionEvent): void {
+  if (event.persisted) location.reload();
 }
 
 function forget(): void {
