@@ -212,13 +212,13 @@ def children(
     key = key.render_derived()
     inner = (
         select(*columns(model))
-        .where(model.__table__.c[parent] == key.c.key, visible(model), *_within(model, shape))
-        .order_by(*_ordering(model, shape[0], backward=shape[1]))
+        .where(model.__table__.c[parent] == key.c.key, visible(model), *within(model, shape))
+        .order_by(*ordering(model, shape[0], backward=shape[1]))
         .limit(bindparam("size", type_=Integer()))
         .lateral("c")
     )
     return select(*inner.c).select_from(key.join(inner, true())).order_by(
-        key.c.place, *_ordering(inner, shape[0], backward=shape[1])
+        key.c.place, *ordering(inner, shape[0], backward=shape[1])
     ), model
 
 
@@ -231,7 +231,7 @@ def child_counts(
     foreign = model.__table__.c[parent]
     return (
         select(foreign.label("key"), func.count().label("count"))
-        .where(foreign == func.any(keys), visible(model), *_filtered(model, conditions))
+        .where(foreign == func.any(keys), visible(model), *filtered(model, conditions))
         .group_by(foreign),
         None,
     )
@@ -250,12 +250,12 @@ def scoped(
     the same however large the table is; otherwise one index is walked in its order.
     """
     limit = bindparam("size", type_=Integer())
-    ordering = _ordering(model, shape[0], backward=shape[1])
+    ordered = ordering(model, shape[0], backward=shape[1])
     if not merged or model.scope_kind is not ScopeKind.DEPARTMENT or _is_tree(model):
         return (
             select(*columns(model))
-            .where(visible(model), *_within(model, shape))
-            .order_by(*ordering)
+            .where(visible(model), *within(model, shape))
+            .order_by(*ordered)
             .limit(limit),
             model,
         )
@@ -266,16 +266,16 @@ def scoped(
         .where(
             model.__table__.c["department_id"] == department.c.department,
             visible(model),
-            *_within(model, shape),
+            *within(model, shape),
         )
-        .order_by(*ordering)
+        .order_by(*ordered)
         .limit(limit)
         .lateral("c")
     )
     return (
         select(*inner.c)
         .select_from(department.join(inner, true()))
-        .order_by(*_ordering(inner, shape[0], backward=shape[1]))
+        .order_by(*ordering(inner, shape[0], backward=shape[1]))
         .limit(limit),
         model,
     )
@@ -287,7 +287,7 @@ def scoped_count(model: type[Base], conditions: tuple[Condition, ...]) -> tuple[
     return (
         select(func.count().label("count"))
         .select_from(model)
-        .where(visible(model), *_filtered(model, conditions)),
+        .where(visible(model), *filtered(model, conditions)),
         None,
     )
 
@@ -296,19 +296,21 @@ def _is_tree(model: type[Base]) -> bool:
     return "department_id" not in model.__table__.c
 
 
-def _ordering(source: Any, order: Order, *, backward: bool) -> list[ColumnElement[Any]]:
+def ordering(source: Any, order: Order, *, backward: bool) -> list[ColumnElement[Any]]:
+    """What a table or subquery is ordered by, turned round for a page from the end."""
     fields = source.c if hasattr(source, "c") else source.__table__.c
     ordered = [fields[order.column], fields["id"]]
     return [f.desc() if order.descending != backward else f.asc() for f in ordered]
 
 
-def _within(
+def within(
     model: type[Base], shape: tuple[Order, bool, bool, bool, tuple[Condition, ...]]
 ) -> list[ColumnElement[bool]]:
+    """The comparisons that keep a page between its cursors and inside its filter."""
     order, _, after, before, conditions = shape
     table = model.__table__.c
     place = tuple_(table[order.column], table["id"])
-    limits = _filtered(model, conditions)
+    limits = filtered(model, conditions)
     for name, wanted in (("after", after), ("before", before)):
         if wanted:
             bound = tuple_(
@@ -320,7 +322,8 @@ def _within(
     return limits
 
 
-def _filtered(model: type[Base], conditions: tuple[Condition, ...]) -> list[ColumnElement[bool]]:
+def filtered(model: type[Base], conditions: tuple[Condition, ...]) -> list[ColumnElement[bool]]:
+    """The comparisons of a filter."""
     wanted: list[ColumnElement[bool]] = []
     for condition in conditions:
         field_ = model.__table__.c[condition.column]

@@ -4,11 +4,30 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import ARRAY, Boolean, Select, Text, Uuid, bindparam, column, func, select
+from sqlalchemy import (
+    ARRAY,
+    Boolean,
+    Integer,
+    Select,
+    Text,
+    Uuid,
+    bindparam,
+    column,
+    func,
+    select,
+    true,
+)
 from sqlalchemy.dialects.postgresql import TIMESTAMP
 
-from domain.identity.models import Department, Role, RolePermission, UserDepartment, UserRole
-from domain.paging import visible
+from domain.identity.models import (
+    Department,
+    Role,
+    RolePermission,
+    User,
+    UserDepartment,
+    UserRole,
+)
+from domain.paging import Rows, filtered, ordering, visible, within
 from domain.statements import columns, kept
 
 if TYPE_CHECKING:
@@ -16,6 +35,7 @@ if TYPE_CHECKING:
     from uuid import UUID
 
     from domain.database import Row
+    from domain.paging import Condition, Order, Page
     from domain.reads import Reads
 
 KEYS = bindparam("keys", type_=ARRAY(Uuid()))
@@ -51,6 +71,49 @@ async def departments_by_code(reads: Reads, codes: Sequence[str]) -> Mapping[str
 async def roles(reads: Reads) -> list[Row]:
     """All roles, by name. They are few, and everybody reads them."""
     return await reads.rows(_roles())
+
+
+class Members:
+    """One page of the members of each department; equal pages are one batch to a loader."""
+
+    def __init__(self, page: Page) -> None:
+        self._page = page
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Members) and other._page.identity() == self._page.identity()
+
+    def __hash__(self) -> int:
+        return hash(self._page.identity())
+
+    async def __call__(self, reads: Reads, departments: Sequence[UUID]) -> Mapping[UUID, Rows]:
+        """The pages by department, in one statement."""
+        page = self._page
+        rows = await reads.rows(
+            _members(page.shape()), keys=list(departments), **page.arguments(User)
+        )
+        groups = _grouped(rows, "department_id", departments)
+        return {department: Rows.of(group, page) for department, group in groups.items()}
+
+
+class MemberCounts:
+    """How many members of each department a filter lets through."""
+
+    def __init__(self, conditions: tuple[Condition, ...]) -> None:
+        self._conditions = conditions
+        self._identity = tuple((c.column, c.operator, repr(c.value)) for c in conditions)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, MemberCounts) and other._identity == self._identity
+
+    def __hash__(self) -> int:
+        return hash(self._identity)
+
+    async def __call__(self, reads: Reads, departments: Sequence[UUID]) -> Mapping[UUID, int]:
+        """The counts by department, in one statement."""
+        values = {c.parameter: c.argument for c in self._conditions}
+        rows = await reads.rows(_member_counts(self._conditions), keys=list(departments), **values)
+        counts: dict[UUID, int] = dict.fromkeys(departments, 0)
+        return counts | {row.key: row["count"] for row in rows}
 
 
 @kept
@@ -117,6 +180,47 @@ def _departments_by_code() -> tuple[Select[Any], type[Department]]:
     return (
         select(*columns(Department)).where(Department.code == func.any(codes), visible(Department)),
         Department,
+    )
+
+
+@kept
+def _members(
+    shape: tuple[Order, bool, bool, bool, tuple[Condition, ...]],
+) -> tuple[Select[Any], type[User]]:
+    key = func.unnest(KEYS).table_valued(column("key", Uuid()), with_ordinality="place", name="k")
+    key = key.render_derived()
+    inner = (
+        select(*columns(User), UserDepartment.department_id)
+        .join(UserDepartment, UserDepartment.user_id == User.id)
+        .where(
+            UserDepartment.department_id == key.c.key,
+            visible(UserDepartment),
+            visible(User),
+            *within(User, shape),
+        )
+        .order_by(*ordering(User, shape[0], backward=shape[1]))
+        .limit(bindparam("size", type_=Integer()))
+        .lateral("c")
+    )
+    return select(*inner.c).select_from(key.join(inner, true())).order_by(
+        key.c.place, *ordering(inner, shape[0], backward=shape[1])
+    ), User
+
+
+@kept
+def _member_counts(conditions: tuple[Condition, ...]) -> tuple[Select[Any], None]:
+    department = UserDepartment.department_id
+    return (
+        select(department.label("key"), func.count().label("count"))
+        .join(User, User.id == UserDepartment.user_id)
+        .where(
+            department == func.any(KEYS),
+            visible(UserDepartment),
+            visible(User),
+            *filtered(User, conditions),
+        )
+        .group_by(department),
+        None,
     )
 
 

@@ -21,6 +21,7 @@ from domain.paging import visible
 from domain.permissions import Permission
 
 if TYPE_CHECKING:
+    from domain.database import Row
     from domain.work import Work
 
 MOST_RUNNING_JOBS = 1000
@@ -84,13 +85,13 @@ async def create_department(
     return department_id
 
 
-async def update_department(work: Work, department_id: UUID, changes: DepartmentChanges) -> None:
-    """Changes a department.
+async def update_department(work: Work, reference: UUID | str, changes: DepartmentChanges) -> UUID:
+    """Changes a department, named by id or code, and gives its id.
 
     Raises `NotFound` for an unseen department or manager, `Forbidden` without department:write
     there, and `InvalidInput` for what breaks a rule.
     """
-    department = await seen_department(work, department_id)
+    department = await seen_department(work, reference)
     work.require(Permission.DEPARTMENT_WRITE, department.id)
     values = await _checked(work, **changes)
     if values:
@@ -99,16 +100,17 @@ async def update_department(work: Work, department_id: UUID, changes: Department
             .where(Department.id == department.id, visible(Department))
             .values(**values)
         )
+    return _id(department)
 
 
-async def move_department(work: Work, department_id: UUID, parent_reference: UUID | str) -> None:
-    """Puts a department, with all below it, below another one.
+async def move_department(work: Work, reference: UUID | str, parent_reference: UUID | str) -> UUID:
+    """Puts a department, with all below it, below another one, and gives its id.
 
     Raises `NotFound` for an unseen department or parent, `Forbidden` without department:write at
     the department, its old and its new parent, and `Conflict` for the root and for a parent that
     lies below the department.
     """
-    department = await seen_department(work, department_id)
+    department = await seen_department(work, reference)
     parent = await seen_department(work, parent_reference)
     work.require(Permission.DEPARTMENT_WRITE, department.id)
     work.require(Permission.DEPARTMENT_WRITE, parent.id)
@@ -123,6 +125,12 @@ async def move_department(work: Work, department_id: UUID, parent_reference: UUI
         .where(Department.id == department.id, visible(Department))
         .values(parent_id=parent.id)
     )
+    return _id(department)
+
+
+def _id(row: Row) -> UUID:
+    key: UUID = row.id
+    return key
 
 
 async def _checked(work: Work, **changes: object) -> dict[str, object]:
