@@ -11,8 +11,7 @@ from typing import TYPE_CHECKING
 
 import uvicorn
 from starlette.applications import Starlette
-from starlette.responses import JSONResponse, PlainTextResponse, Response
-from starlette.routing import Route
+from starlette.responses import PlainTextResponse, Response
 
 from domain.errors import Forbidden, Unauthenticated, Unavailable
 from graph.transport.gateway import Gateway
@@ -80,14 +79,7 @@ class Served:
                 await asyncio.sleep(0.005)
 
 
-@asynccontextmanager
-async def serving(
-    options: TransportOptions | None = None, ledger: Ledger | None = None, port: int = 0
-) -> AsyncIterator[Served]:
-    """Serves the schema with uvicorn in this event loop, on a free port."""
-    ledger = ledger or Ledger()
-    gateway = gateway_of(ledger)
-
+def app_of(gateway: Gateway, options: TransportOptions, ledger: Ledger) -> Starlette:
     async def check(credentials: Credentials) -> datetime | None:
         match credentials.authorization:
             case "Bearer forbidden":
@@ -106,11 +98,18 @@ async def serving(
     async def page(_request: Request) -> Response:
         return PlainTextResponse("the page", media_type="text/html")
 
-    async def bare(_request: Request) -> Response:
-        return JSONResponse({"data": {"hello": "Hello world"}})
+    routes = graphql_routes(gateway, options, page=page, check=check)
+    return Starlette(routes=routes)
 
-    routes = graphql_routes(gateway, options or TransportOptions(), page=page, check=check)
-    app = Starlette(routes=[*routes, Route("/bare", bare)])
+
+@asynccontextmanager
+async def serving(
+    options: TransportOptions | None = None, ledger: Ledger | None = None, port: int = 0
+) -> AsyncIterator[Served]:
+    """Serves the schema with uvicorn in this event loop, on a free port."""
+    ledger = ledger or Ledger()
+    gateway = gateway_of(ledger)
+    app = app_of(gateway, options or TransportOptions(), ledger)
     with socket.socket() as listener:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listener.bind(("127.0.0.1", port))

@@ -1,0 +1,58 @@
+"""uvicorn as the transports need it."""
+
+from __future__ import annotations
+
+import socket
+from typing import TYPE_CHECKING
+
+import uvicorn
+
+if TYPE_CHECKING:
+    from starlette.types import ASGIApp
+
+    from graph.transport.gateway import Gateway
+    from graph.transport.options import TransportOptions
+
+
+class GatewayServer(uvicorn.Server):
+    """A server that ends sockets and event streams as soon as it is told to stop.
+
+    uvicorn alone would wait for event streams to end by themselves, which they never do.
+    """
+
+    def __init__(self, config: uvicorn.Config, gateway: Gateway) -> None:
+        super().__init__(config)
+        self._gateway = gateway
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Ends what lasts, then waits for requests that are being answered."""
+        await self._gateway.shutdown()
+        await super().shutdown(sockets)
+
+
+def server_config(
+    app: ASGIApp,
+    options: TransportOptions,
+    *,
+    host: str,
+    port: int,
+    drain_seconds: int = 30,
+) -> uvicorn.Config:
+    """Makes uvicorn's configuration; ``drain_seconds`` is how long requests may take to end."""
+    return uvicorn.Config(
+        app,
+        host=host,
+        port=port,
+        loop="uvloop",
+        http="httptools",
+        ws="websockets-sansio",
+        # The protocol's own pings find dead clients, and a compressed message would be unpacked
+        # before its size is known.
+        ws_ping_interval=None,
+        ws_per_message_deflate=False,
+        ws_max_size=options.message_bytes,
+        server_header=False,
+        access_log=False,
+        log_config=None,
+        timeout_graceful_shutdown=drain_seconds,
+    )
