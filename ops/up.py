@@ -53,6 +53,7 @@ async def _until_told(data_dir: Path, host: str, port: int) -> None:
     folder = DataFolder(data_dir, address=_url(host, port))
     try:
         _require_port(host, port)
+        _require_companions()
         running = asyncio.create_task(_run(folder, host, port))
         waiting = asyncio.create_task(told.wait())
         await asyncio.wait({running, waiting}, return_when=asyncio.FIRST_COMPLETED)
@@ -81,6 +82,22 @@ def _require_port(host: str, port: int) -> None:
     raise ServerFailed(message)
 
 
+def _require_companions() -> None:
+    """Raises ServerFailed when an address is given without what is needed to use it."""
+    if "AETHERFLOW_DATABASE_URL" in os.environ and OWNERS not in os.environ:
+        message = (
+            f"AETHERFLOW_DATABASE_URL is set, so {OWNERS} is needed too: the same database's "
+            "address as its owner, who runs the migrations."
+        )
+        raise ServerFailed(message)
+    keys = {"AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"}
+    if "AETHERFLOW_S3_ENDPOINT_URL" in os.environ and not keys <= os.environ.keys():
+        message = (
+            f"AETHERFLOW_S3_ENDPOINT_URL is set, so {' and '.join(sorted(keys))} are needed too."
+        )
+        raise ServerFailed(message)
+
+
 async def _run(folder: DataFolder, host: str, port: int) -> None:
     began = time.monotonic()
     async with contextlib.AsyncExitStack() as stack:
@@ -98,6 +115,7 @@ async def _run(folder: DataFolder, host: str, port: int) -> None:
         password = await _prepare(folder, env)
         stack.callback(remove_environment, folder.path)
         made = {name: value for name, value in env.items() if os.environ.get(name) != value}
+        made.pop("PYTHONPATH")
         leave_environment(folder.path, made)
 
         parts = {
@@ -132,7 +150,7 @@ def _starter(
 
 
 def _environment(folder: DataFolder, servers: EmbeddedServers, host: str) -> dict[str, str]:
-    """Returns the variables for our own parts. Raises ServerFailed when one is missing."""
+    """Returns the variables for our own parts."""
     env = dict(os.environ)
     env["PYTHONPATH"] = os.pathsep.join(filter(None, [str(ROOT), env.get("PYTHONPATH")]))
     env.setdefault("AETHERFLOW_ENVIRONMENT", "development")
@@ -142,12 +160,6 @@ def _environment(folder: DataFolder, servers: EmbeddedServers, host: str) -> dic
     if servers.postgres:
         env["AETHERFLOW_DATABASE_URL"] = servers.postgres.url("aetherflow_app")
         env[OWNERS] = servers.postgres.url("aetherflow_owner")
-    elif OWNERS not in env:
-        message = (
-            f"AETHERFLOW_DATABASE_URL is set, so {OWNERS} is needed too: the same database's "
-            "address as its owner, who runs the migrations."
-        )
-        raise ServerFailed(message)
     if servers.redis:
         env["AETHERFLOW_REDIS_URL"] = servers.redis.url()
     if servers.s3:
@@ -155,12 +167,6 @@ def _environment(folder: DataFolder, servers: EmbeddedServers, host: str) -> dic
         env["AWS_ACCESS_KEY_ID"] = servers.s3.access_key
         env["AWS_SECRET_ACCESS_KEY"] = servers.s3.secret_key
         env.pop("AWS_SESSION_TOKEN", None)
-    elif not {"AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"} <= env.keys():
-        message = (
-            "AETHERFLOW_S3_ENDPOINT_URL is set, so AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY "
-            "are needed too."
-        )
-        raise ServerFailed(message)
     if host in EVERYWHERE and servers.s3 and "AETHERFLOW_S3_PUBLIC_URL" not in env:
         _say(
             "uploads from other machines go straight to S3: set AETHERFLOW_S3_PUBLIC_URL to "
@@ -175,7 +181,7 @@ async def _prepare(folder: DataFolder, env: dict[str, str]) -> str | None:
     Returns the password that was made, if one was. Raises ServerFailed.
     """
     log = folder.log("prepare")
-    with log.open("ab") as file:
+    with log.open("wb") as file:
         process = await asyncio.create_subprocess_exec(
             sys.executable,
             "-m",
@@ -241,8 +247,8 @@ def _greet(
     print(f"  GraphQL      {url}/graphql")
     print(f"  data, logs   {folder.path}{f' ({names} run here)' if names else ''}")
     print("  sign in as   admin@, sales@, supply@ or finance@aetherflow.local")
-    if password:
-        print(f"  password     {password}   (made now, shown this once)")
+    told = f"{password}   (made now, shown this once)" if password else "that of the first start"
+    print(f"  password     {told}")
     print("Ctrl-C stops everything.", flush=True)
 
 

@@ -82,7 +82,7 @@ class DataFolder:
             holder = os.read(self._lock, 200).decode()
             os.close(self._lock)
             message = (
-                f"AetherFlow runs in {self.path} already{f' ({holder})' if holder else ''}. Use "
+                f"this runs in {self.path} already{f' ({holder})' if holder else ''}. Use "
                 "that one, end it with Ctrl-C, or name another folder with --data-dir."
             )
             raise ServerFailed(message) from fault
