@@ -253,6 +253,11 @@ class Upload(Departmental, Identified, Timestamped, Base):
             "uploads_expires_at_idx", "expires_at", postgresql_where=text("status = 'uploading'")
         ),
         Index(
+            "uploads_leftover_idx",
+            "expires_at",
+            postgresql_where=text("is_temporary and status <> 'uploading'"),
+        ),
+        Index(
             "uploads_dataset_id_created_at_id_idx",
             "dataset_id",
             text("created_at desc"),

@@ -155,6 +155,8 @@ create index uploads_department_id_file_hash_sha256_idx
 create index uploads_department_id_owner_id_idx on uploads (department_id, owner_id);
 create index uploads_department_id_status_idx on uploads (department_id, status);
 create index uploads_expires_at_idx on uploads (expires_at) where status = 'uploading';
+create index uploads_leftover_idx
+    on uploads (expires_at) where is_temporary and status <> 'uploading';
 create index uploads_owner_id_idx on uploads (owner_id);
 
 -- Every department has a default workspace from its first moment, and who made the one owns the

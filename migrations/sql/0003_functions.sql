@@ -177,14 +177,25 @@ begin
         from jsonb_array_elements(taken) e;
 end $$;
 
--- Uploads whose time is up, for the sweeper to complete (the client forgot to) or to expire.
+-- Uploads to look at. Open ones whose bytes may all be there although nobody said so; those whose
+-- time is up; and those that are over, whose presigned requests could have sent bytes again until
+-- they expired. What a failed validation may still be tried again from is kept as raw files are.
 create function sweep_uploads(p_limit integer)
-returns table (id uuid, department_id uuid, owner_id uuid, expired boolean)
+returns table (id uuid, department_id uuid, owner_id uuid, state text)
 language sql stable security definer set search_path = public, pg_temp as $$
-    select u.id, u.department_id, u.owner_id, u.expires_at < now() from uploads u
-    where u.status = 'uploading'
-      and (u.expires_at < now() or u.updated_at < now() - interval '1 minute')
-    order by u.expires_at limit p_limit
+    (select u.id, u.department_id, u.owner_id,
+            case when u.expires_at <= now() then 'expired' else 'open' end
+        from uploads u
+        where u.status = 'uploading'
+          and (u.expires_at <= now() or u.updated_at < now() - interval '1 minute')
+        order by u.expires_at limit p_limit)
+    union all
+    (select u.id, u.department_id, u.owner_id, 'leftover'
+        from uploads u
+        where u.is_temporary and u.status <> 'uploading'
+          and (u.status in ('completed', 'aborted', 'expired') and u.expires_at <= now()
+               or u.status = 'failed' and u.expires_at <= now() - interval '90 days')
+        order by u.expires_at limit p_limit)
 $$;
 
 -- Datasets whose objects have outlived their keeping: raw files after 90 days, all of a deleted

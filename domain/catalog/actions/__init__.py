@@ -1,0 +1,1 @@
+"""Changes of the catalog, and the rules that they keep."""
