@@ -44,7 +44,9 @@ class Statement:
 
 def compiled(executable: Executable, model: type[Base] | None = None) -> Statement:
     """Compiles a statement whose rows, if it gives any, are of ``model``."""
-    result = executable.compile(dialect=_DIALECT)  # type: ignore[attr-defined]
+    result = executable.compile(  # type: ignore[attr-defined]
+        dialect=_DIALECT, compile_kwargs={"render_postcompile": True}
+    )
     names = tuple(result.positiontup or ())
     return Statement(result.string, names, dict(result.params), row_of(model) if model else Row)
 

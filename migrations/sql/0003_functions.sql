@@ -6,9 +6,12 @@ begin
     insert into job_events (department_id, job_id, dataset_id, kind, status, progress, step, message)
         select e.department_id, e.job_id, e.dataset_id, e.kind, e.status, e.progress, e.step,
                e.message
-        from jsonb_to_recordset(p_events) with ordinality
-            as e (department_id uuid, job_id uuid, dataset_id uuid, kind text, status text,
-                  progress integer, step text, message text, ordinality bigint)
+        from rows from (
+            jsonb_to_recordset(p_events)
+                as (department_id uuid, job_id uuid, dataset_id uuid, kind text, status text,
+                    progress integer, step text, message text)
+        ) with ordinality as e (department_id, job_id, dataset_id, kind, status, progress, step,
+                                message, ordinality)
         order by e.ordinality;
 end $$;
 
@@ -16,51 +19,61 @@ end $$;
 create function dataset_follows_job() returns trigger language plpgsql as $$
 declare
     target text;
+    running text := case new.job_type when 'validation' then 'validating' else 'processing' end;
+    wanted text;
 begin
     if new.dataset_id is null or new.job_type not in ('validation', 'etl') then
         return null;
     end if;
-    target := case
-        when new.status = 'processing' and new.job_type = 'validation' then 'validating'
-        when new.status = 'processing' then 'processing'
-        when new.status = 'succeeded' and new.job_type = 'validation' then 'validated'
-        when new.status = 'succeeded' then 'completed'
-        when new.status = 'failed' then 'failed'
-        when new.status = 'cancelled' and old.status = 'processing' then 'before'
+    target := case new.status
+        when 'processing' then running
+        when 'succeeded' then case new.job_type when 'validation' then 'validated' else 'completed' end
+        when 'failed' then 'failed'
+        when 'cancelled' then 'before'
     end;
+    -- A job that waits again after a lost lease leaves the dataset where it was.
     if target is null then
         return null;
     end if;
-    update datasets d
-        set status = case
-            when target <> 'before' then target
-            when d.s3_key_processed is not null then 'completed'
-            when d.column_names is not null then 'validated'
-            else 'uploaded'
-        end,
-        validation_errors = case
-            when target = 'failed' then jsonb_build_array(jsonb_build_object(
-                'code', new.error_code, 'message', new.error_message))
-            when target = 'validating' then null
-            else d.validation_errors
-        end
-        where d.id = new.dataset_id and d.department_id = new.department_id
-          and d.status <> target
-          -- A job that waits again after a lost lease leaves the dataset where it was.
-          and not (target = 'before' and d.status not in ('validating', 'processing'));
-    if new.job_type = 'validation' then
-        update uploads u
-            set status = case target
-                when 'validating' then 'processing'
-                when 'validated' then 'completed'
-                when 'failed' then 'failed'
+    begin
+        update datasets d
+            set status = case
+                when target <> 'before' then target
+                when d.s3_key_processed is not null then 'completed'
+                when d.column_names is not null then 'validated'
                 else 'uploaded'
+            end,
+            validation_errors = case
+                when target = 'failed' then jsonb_build_array(jsonb_build_object(
+                    'code', new.error_code, 'message', new.error_message))
+                when target = 'validating' then null
+                else d.validation_errors
             end
+            where d.id = new.dataset_id and d.department_id = new.department_id
+              and d.status <> target
+              -- What was cancelled before it began, or beside another job, has nothing to undo.
+              and (target <> 'before' or d.status = running);
+    exception when unique_violation or sqlstate 'AF409' then
+        -- A job that can't be claimed would be tried for ever, before all others. So a claim leaves
+        -- the dataset as it is, and only what would publish something wrong is refused.
+        if new.status = 'succeeded' then
+            raise exception using errcode = 'AF409',
+                message = 'The dataset changed, or the department has the same file by now.';
+        end if;
+    end;
+    if new.job_type = 'validation' then
+        wanted := case target
+            when 'validating' then 'processing'
+            when 'validated' then 'completed'
+            when 'failed' then 'failed'
+            else 'uploaded'
+        end;
+        update uploads u
+            set status = wanted
             where u.dataset_id = new.dataset_id and u.department_id = new.department_id
-              and u.status in ('uploaded', 'processing', 'failed')
-              and u.status <> case target
-                when 'validating' then 'processing' when 'validated' then 'completed'
-                when 'failed' then 'failed' else 'uploaded' end;
+              and u.status <> wanted
+              and (u.status = 'processing'
+                   or wanted <> 'uploaded' and u.status in ('uploaded', 'failed'));
     end if;
     return null;
 end $$;
@@ -93,7 +106,7 @@ begin
               and j.available_at <= clock_timestamp() and j.job_type = any (p_types)
             order by j.priority desc, j.created_at, j.id
             limit 1
-            for update skip locked
+            for no key update skip locked
         ) j
         where d.running < d.max_running_jobs
         order by j.priority desc, d.running, j.created_at, j.id
@@ -138,7 +151,7 @@ begin
         select j.id, j.lease_token as old_token from jobs j
         where j.status = 'processing' and j.lease_expires_at < clock_timestamp()
         order by j.lease_expires_at limit 500
-        for update skip locked
+        for no key update skip locked
     ), swept as (
         update jobs j
             set status = case when j.cancel_requested_at is not null then 'cancelled'
