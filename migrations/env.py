@@ -10,7 +10,7 @@ from sqlalchemy.ext.asyncio import create_async_engine
 from sqlalchemy.pool import NullPool
 
 # A migration that can't get its lock soon gives up rather than queue all traffic behind it.
-LIMITS = ("set local lock_timeout = '5s'", "set local statement_timeout = '15min'")
+LIMITS = ("set lock_timeout = '5s'", "set statement_timeout = '15min'")
 
 
 def run_migrations(connection: Connection) -> None:
@@ -28,7 +28,7 @@ async def run_online() -> None:
         await connection.execute(text("select pg_advisory_lock(hashtext('aetherflow.migrate'))"))
         await connection.commit()
         for limit in LIMITS:
-            await connection.execute(text(limit.replace("set local", "set")))
+            await connection.execute(text(limit))
         await connection.commit()
         await connection.run_sync(run_migrations)
         await connection.commit()

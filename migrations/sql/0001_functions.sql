@@ -30,16 +30,22 @@ begin
 end $$;
 
 -- A department's new parent lies inside the scope and not below the department itself. Moves are
--- serialised, because two that cross each other would close a ring that neither one sees.
-create function keep_tree() returns trigger language plpgsql as $$
+-- serialised, because two that cross each other would close a ring that neither one sees; and the
+-- way up is walked by the definer, because a part of it may have moved out of the caller's sight.
+-- Who has no scope is the owner: the policies let nobody else come this far without one.
+create function keep_tree() returns trigger language plpgsql security definer
+set search_path = public, pg_temp as $$
 declare
     reach uuid[] := nullif(current_setting('app.department_ids', true), '')::uuid[];
 begin
     perform pg_advisory_xact_lock(hashtext('aetherflow.departments'));
     if new.parent_id is null then
-        raise exception using errcode = 'AF409', message = 'Only the root has no parent.';
+        if exists (select from departments where parent_id is null and id <> new.id) then
+            raise exception using errcode = 'AF409', message = 'Only the root has no parent.';
+        end if;
+        return new;
     end if;
-    if current_user = 'aetherflow_app' and not coalesce(new.parent_id = any (reach), false) then
+    if reach is not null and not new.parent_id = any (reach) then
         raise exception using errcode = 'AF404', message = 'There is no such department.';
     end if;
     if exists (
@@ -145,6 +151,7 @@ begin
 end $$;
 
 grant create on schema public to aetherflow_definer;
+alter function keep_tree() owner to aetherflow_definer;
 alter function end_sessions() owner to aetherflow_definer;
 alter function begin_scope(uuid, uuid, text) owner to aetherflow_definer;
 alter function login_lookup(text) owner to aetherflow_definer;

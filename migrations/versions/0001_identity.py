@@ -42,8 +42,8 @@ def upgrade() -> None:
     run_file("0001_functions.sql")
     run("revoke execute on all functions in schema public from public")
     run("""
-        grant execute on function touch_updated_at(), keep_department(), keep_transitions(),
-            keep_tree() to aetherflow_app, aetherflow_definer, aetherflow_owner;
+        grant execute on function touch_updated_at(), keep_department(), keep_transitions()
+            to aetherflow_app, aetherflow_definer, aetherflow_owner;
         grant select on users, sessions, departments, user_departments, user_roles,
             role_permissions to aetherflow_definer;
         grant update on sessions to aetherflow_definer;
@@ -53,7 +53,7 @@ def upgrade() -> None:
                 or (old.deleted_at is null and new.deleted_at is not null)
             ) execute function end_sessions();
         create trigger keep_tree before insert or update of parent_id on departments
-            for each row when (new.code <> 'company') execute function keep_tree();
+            for each row execute function keep_tree();
     """)
     secure(
         "departments",
@@ -110,8 +110,8 @@ def downgrade() -> None:
             user_identities, departments, users cascade;
         set local role aetherflow_definer;
         drop function begin_scope(uuid, uuid, text), login_lookup(text), actors(uuid[]),
-            belongs_elsewhere(uuid), end_sessions();
+            belongs_elsewhere(uuid), end_sessions(), keep_tree();
         reset role;
-        drop function keep_tree(), keep_transitions(), keep_department(), touch_updated_at();
+        drop function keep_transitions(), keep_department(), touch_updated_at();
         revoke usage on schema public from aetherflow_app, aetherflow_definer;
     """)

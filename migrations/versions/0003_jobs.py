@@ -45,6 +45,8 @@ def downgrade() -> None:
             sweep_uploads(integer), sweep_datasets(integer), sweep_records(integer),
             purge_dataset(uuid), forget_raw(uuid);
         reset role;
+        revoke select, update, delete on datasets, uploads from aetherflow_definer;
+        revoke delete on sessions from aetherflow_definer;
         drop table results, idempotency_keys, job_events, job_attempts, job_datasets, jobs cascade;
         drop function append_job_events(jsonb), dataset_follows_job();
     """)
