@@ -12,11 +12,11 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 import asyncpg
-from domain.catalog.uploads import sweep_upload
 
 from domain.catalog import keys
 from domain.database import Hold
 from domain.errors import DomainError
+from domain.lifecycle.sweeping import due_uploads, sweep_upload
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -68,9 +68,9 @@ class Sweeper:
         return len(rows)
 
     async def sweep_uploads(self) -> int:
-        """Completes uploads that a client forgot to complete, and expires the others."""
-        rows = await self._rows("select * from sweep_uploads($1)", BATCH)
+        """Completes uploads that a client forgot to complete, expires others, clears what is left."""
         parts = self._parts
+        rows = await due_uploads(parts.database, BATCH)
         for row in rows:
             try:
                 await sweep_upload(parts.database, parts.bell, parts.storage, row)
