@@ -47,9 +47,14 @@ def checked_description(description: str | None) -> str | None:
     return _printable(description, "description", allowed="\t\n\r")
 
 
+def is_code(text: str) -> bool:
+    """Whether a text has the form of a department's code."""
+    return len(text) <= LONGEST_CODE and _CODE.fullmatch(text) is not None
+
+
 def checked_code(code: str) -> str:
     """Gives a department's code. Raises `InvalidInput` for what can't be one."""
-    if len(code) > LONGEST_CODE or not _CODE.fullmatch(code):
+    if not is_code(code):
         message = (
             f"A code has 1 to {LONGEST_CODE} lower-case letters, digits, hyphens and underscores, "
             "and begins with a letter."

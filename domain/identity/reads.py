@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import (
     ARRAY,
     Boolean,
+    ColumnElement,
     Integer,
     Select,
     Text,
@@ -209,7 +210,7 @@ def _members(
 
 @kept
 def _member_counts(conditions: tuple[Condition, ...]) -> tuple[Select[Any], None]:
-    department = UserDepartment.department_id
+    department: ColumnElement[Any] = UserDepartment.__table__.c.department_id
     return (
         select(department.label("key"), func.count().label("count"))
         .join(User, User.id == UserDepartment.user_id)

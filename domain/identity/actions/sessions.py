@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from domain.bell import Bell
     from domain.database import Database
     from domain.identity.tokens import Tokens
+    from domain.scope import Identity
     from domain.work import Work
 
 LONGEST_AGENT = 500
@@ -156,12 +157,12 @@ async def refresh_session(
     return _signed_in(tokens, claims.user_id, claims.session_id, following)
 
 
-async def logout(database: Database, bell: Bell, user_id: UUID, session_id: UUID) -> None:
-    """Ends a session, for the bearer of a valid access token of it; a second time does nothing."""
+async def logout(database: Database, bell: Bell, identity: Identity) -> None:
+    """Ends the session that stands behind a valid access token; a second time does nothing."""
     async with working(database, None, bell) as work:
         work.public()
-        await work.become(user_id)
-        await _revoke(work, session_id, RevokedReason.LOGOUT)
+        await work.become(identity.user_id)
+        await _revoke(work, identity.session_id, RevokedReason.LOGOUT)
 
 
 async def revoke_other_sessions(work: Work, kept_session: UUID | None) -> None:
@@ -177,7 +178,7 @@ async def revoke_other_sessions(work: Work, kept_session: UUID | None) -> None:
     )
 
 
-async def _revoke(work: Work, session_id: UUID, reason: RevokedReason) -> None:
+async def _revoke(work: Work, session_id: UUID | None, reason: RevokedReason) -> None:
     await work.rows(
         update(Session)
         .where(

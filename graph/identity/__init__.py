@@ -1,0 +1,1 @@
+"""People, departments and roles in the graph."""

@@ -1,0 +1,104 @@
+"""Reading people and departments."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import strawberry
+
+from domain.errors import InvalidInput
+from domain.identity import models, reads
+from graph.identity.inputs import DepartmentOrderBy, UserOrderBy
+from graph.identity.types import (
+    Department,
+    DepartmentsFilter,
+    DepartmentsOrder,
+    Role,
+    User,
+    UsersFilter,
+    UsersOrder,
+    Viewer,
+)
+from graph.paging import After, Before, Connection, First, Last, page_of, scoped
+from graph.scalars import key_of
+
+if TYPE_CHECKING:
+    from graph.context import Info
+
+
+@strawberry.type
+class IdentityQueries:
+    """Root fields about people and departments."""
+
+    @strawberry.field(description="Whoever asks.")
+    def viewer(self, info: Info) -> Viewer:
+        """Needs somebody to be signed in."""
+        _ = info.context.signed_in
+        return Viewer()
+
+    @strawberry.field(
+        description="The department with this id or code, or null where there is none to be seen."
+    )
+    async def department(
+        self,
+        info: Info,
+        id: Annotated[
+            strawberry.ID | None, strawberry.argument(description="The department's id.")
+        ] = None,
+        code: Annotated[
+            str | None, strawberry.argument(description="The department's code.")
+        ] = None,
+    ) -> Department | None:
+        """Loads one department."""
+        loaders = info.context.loaders
+        if id is not None and code is None:
+            return await loaders.one(models.Department, key_of("Department", id))  # type: ignore[return-value]
+        if code is not None and id is None:
+            return await loaders.by(reads.departments_by_code, code)  # type: ignore[no-any-return]
+        raise InvalidInput.at("id", "Name the department by its id or by its code.")
+
+    @strawberry.field(description="The departments that the caller sees.")
+    def departments(
+        self,
+        info: Info,
+        first: First = None,
+        after: After = None,
+        last: Last = None,
+        before: Before = None,
+        filter: DepartmentsFilter = None,
+        order_by: DepartmentsOrder = None,
+    ) -> Connection[Department]:
+        """Pages through departments."""
+        order = order_by or DepartmentOrderBy()
+        page = page_of(info, models.Department, first, after, last, before, filter, order)
+        return scoped(info, models.Department, page)
+
+    @strawberry.field(description="The user with this id, or null where there is none to be seen.")
+    async def user(
+        self,
+        info: Info,
+        id: Annotated[strawberry.ID, strawberry.argument(description="The user's id.")],
+    ) -> User | None:
+        """Loads one user."""
+        return await info.context.loaders.one(models.User, key_of("User", id))  # type: ignore[return-value]
+
+    @strawberry.field(description="The users who share a department with what the caller sees.")
+    def users(
+        self,
+        info: Info,
+        first: First = None,
+        after: After = None,
+        last: Last = None,
+        before: Before = None,
+        filter: UsersFilter = None,
+        order_by: UsersOrder = None,
+    ) -> Connection[User]:
+        """Pages through users."""
+        order = order_by or UserOrderBy()
+        page = page_of(info, models.User, first, after, last, before, filter, order)
+        return scoped(info, models.User, page)
+
+    @strawberry.field(description="All roles that a user can bear, by name.")
+    async def roles(self, info: Info) -> list[Role]:
+        """Loads the roles."""
+        return await reads.roles(info.context.reads)  # type: ignore[return-value]
