@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import ARRAY, Uuid, distinct, func, literal, select, update
+from sqlalchemy import ARRAY, Uuid, func, literal, select, update
 
 from domain.catalog.actions.seen import seen_dataset, seen_workspace
 from domain.catalog.actions.workspaces import require_keeper
@@ -87,9 +87,7 @@ def _require_deleter(work: Work, datasets: Iterable[Row]) -> None:
 
 async def _cancel_jobs(work: Work, ids: Sequence[UUID]) -> None:
     busy = await work.rows(
-        select(distinct(Job.dataset_id).label("dataset_id")).where(
-            Job.dataset_id == _any(ids), Job.status.in_(ACTIVE)
-        )
+        select(Job.dataset_id).distinct().where(Job.dataset_id == _any(ids), Job.status.in_(ACTIVE))
     )
     for dataset_id in sorted(row.dataset_id for row in busy):
         await cancel_jobs_of(work, dataset_id)
