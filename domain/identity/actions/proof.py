@@ -11,7 +11,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 from uuid import UUID
 
-from sqlalchemy import case, func, literal, or_, select, update
+from sqlalchemy import Interval, func, literal, or_, select, update
 
 from domain.identity.checks import email_key
 from domain.identity.models import User
@@ -71,7 +71,9 @@ async def proved(work: Work, attempt: Attempt) -> bool:
     count is lost.
     """
     mine = User.id == attempt.account.user_id
-    await work.row(select(User.id).where(mine).with_for_update(key_share=True))
+    counted = await work.row(
+        select(User.failed_login_count).where(mine).with_for_update(key_share=True)
+    )
     now = await account_of(work, attempt.account.email)
     unlocked = or_(User.locked_until.is_(None), User.locked_until <= func.clock_timestamp())
     reset = await work.row(
@@ -91,15 +93,21 @@ async def proved(work: Work, attempt: Attempt) -> bool:
     # Only a known account's failure leaves something to be flushed; not waiting for it keeps the
     # disk from telling which addresses are known. A crash forgets attempts of its last second.
     await work.row(select(func.set_config("synchronous_commit", "off", True)))  # noqa: FBT003
-    failures = User.failed_login_count + 1
-    doublings = func.least(failures - FREE_FAILURES, DOUBLINGS)
-    lock = func.least(literal(FIRST_LOCK) * func.power(2, doublings), literal(LONGEST_LOCK))
+    failures = counted.failed_login_count + 1 if counted else 1
     await work.rows(
         update(User)
         .where(mine, unlocked)
         .values(
             failed_login_count=failures,
-            locked_until=case((failures >= FREE_FAILURES, func.clock_timestamp() + lock)),
+            locked_until=func.clock_timestamp() + literal(lock_after(failures), Interval()),
         )
     )
     return False
+
+
+def lock_after(failures: int) -> timedelta | None:
+    """For how long so many failures in a row lock an account; None for not at all."""
+    if failures < FREE_FAILURES:
+        return None
+    doublings = min(failures - FREE_FAILURES, DOUBLINGS)
+    return min(FIRST_LOCK * (1 << doublings), LONGEST_LOCK)
