@@ -78,11 +78,13 @@ class _EventStream:
 
     async def run(self, gateway: Gateway, expiry: datetime | None) -> None:
         """Streams until the operation, its client or this server ends, or the token expires."""
-        expires = at(expiry, self._expire)
+        # The producer takes its first step before anything can stop it, so it closes its stream.
         producer = asyncio.create_task(self._produce())
         writer = asyncio.create_task(self._write())
         watcher = asyncio.create_task(self._call.gone())
+        expires: asyncio.TimerHandle | None = None
         try:
+            expires = at(expiry, self._expire)
             with gateway.streams.opened(lambda: self._end(b"")):
                 watched: set[asyncio.Future[Any]] = {writer, watcher, self._ended}
                 await asyncio.wait(watched, return_when=asyncio.FIRST_COMPLETED)
@@ -90,8 +92,6 @@ class _EventStream:
             if expires is not None:
                 expires.cancel()
             await stopped(producer, writer, watcher)
-            # A producer that was stopped before its first step has not closed it.
-            await self._stream.aclose()
         if self._ended.done():
             with suppress(TimeoutError):
                 await self._send(self._ended.result(), more=False)
