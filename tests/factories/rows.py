@@ -173,7 +173,7 @@ class Rows:
         now = await self.connection.fetchval("select now()")
         if given["status"] == "processing":
             given.setdefault("lease_expires_at", now)
-        elif given["status"] != "queued":
+        elif given["status"] in ("succeeded", "failed", "cancelled"):
             given.setdefault("completed_at", now)
         return await self.insert("jobs", **given)
 
