@@ -10,6 +10,7 @@ from domain.errors import InvalidInput
 from domain.identity import models
 from domain.identity.actions import departments, memberships, sessions, users
 from domain.identity.checks import is_code
+from graph.context import Info
 from graph.identity import inputs, payloads
 from graph.identity.types import Viewer
 from graph.scalars import key_of
@@ -17,7 +18,6 @@ from graph.scalars import key_of
 if TYPE_CHECKING:
     from uuid import UUID
 
-    from graph.context import Info
 
 Given = strawberry.argument(description="What the mutation needs.")
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import strawberry
 
 from domain.errors import InvalidInput
 from domain.identity import models, reads
+from graph.context import Info
 from graph.identity.inputs import DepartmentOrderBy, UserOrderBy
 from graph.identity.types import (
     Department,
@@ -21,9 +22,6 @@ from graph.identity.types import (
 )
 from graph.paging import After, Before, Connection, First, Last, page_of, scoped
 from graph.scalars import key_of
-
-if TYPE_CHECKING:
-    from graph.context import Info
 
 
 @strawberry.type

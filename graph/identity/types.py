@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import strawberry
 
 from domain.identity import models, reads
+from graph.context import Info
 from graph.identity.inputs import DepartmentFilter, DepartmentOrderBy, UserFilter, UserOrderBy
 from graph.jobs.inputs import JobFilter, JobOrderBy, ResultFilter, ResultOrderBy
 from graph.nodes import Node, node
@@ -26,7 +27,6 @@ from graph.scalars import encoded_id
 if TYPE_CHECKING:
     from uuid import UUID
 
-    from graph.context import Info
     from graph.jobs.types import Job, Result
 
 LazyJob = Annotated["Job", strawberry.lazy("graph.jobs.types")]

@@ -8,14 +8,13 @@ import strawberry
 
 from domain.errors import InvalidInput
 from domain.jobs import actions, models
+from graph.context import Info
 from graph.jobs.inputs import CancelJobInput, RetryJobInput, StartJobInput
 from graph.jobs.types import Job
 from graph.scalars import key_of
 
 if TYPE_CHECKING:
     from uuid import UUID
-
-    from graph.context import Info
 
 
 @strawberry.type(description="What startJob answers.")

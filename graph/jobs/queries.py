@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import strawberry
 
 from domain.jobs import models
+from graph.context import Info
 from graph.jobs.inputs import JobFilter, JobOrderBy, ResultFilter, ResultOrderBy
 from graph.jobs.types import Job, Result
 from graph.paging import After, Before, Connection, First, Last, page_of, scoped
 from graph.scalars import key_of
-
-if TYPE_CHECKING:
-    from graph.context import Info
 
 
 @strawberry.type

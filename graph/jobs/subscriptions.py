@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -14,17 +15,16 @@ import strawberry
 from domain.errors import DomainError, InvalidInput, NotFound, Unauthenticated
 from domain.jobs import models, reads
 from domain.jobs.reads import Cursor, Topic
+from graph.context import Context, Info
 from graph.jobs.inputs import JobStatus
 from graph.jobs.types import Job
 from graph.scalars import decoded_id, key_of
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, AsyncIterator
     from uuid import UUID
 
     from domain.database import Row
     from domain.reads import Reads
-    from graph.context import Context, Info
 
 LOOK_SECONDS = 1.0
 """How often a subscription looks for itself, in case no bell was heard."""

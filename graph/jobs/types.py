@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import strawberry
 
 from domain.jobs import models
+from graph.context import Info
 from graph.enums import described
 from graph.jobs.inputs import (
     AttemptOrderBy,
@@ -24,7 +25,6 @@ from graph.scalars import Json
 
 if TYPE_CHECKING:
     from graph.catalog.types import Dataset
-    from graph.context import Info
     from graph.identity.types import Actor, Department
 
 LazyActor = Annotated["Actor", strawberry.lazy("graph.identity.types")]
