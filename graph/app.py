@@ -59,10 +59,14 @@ def create_app(settings: Settings, bell: Bell) -> Starlette:
             await parts.storage.close()
             await parts.database.close()
 
-    return Starlette(
+    app = Starlette(
         routes=[
             *graphql_routes(gateway, options, page=graphiql_page, check=check),
             *page_routes(PAGES),
         ],
         lifespan=lifespan,
     )
+    # The server ends what lasts through the gateway, and needs the transports' limits.
+    app.state.gateway = gateway
+    app.state.options = options
+    return app
