@@ -43,6 +43,17 @@ def test_does_not_keep_a_text_that_would_drive_out_the_others() -> None:
     assert kept.get("{ hello }") is short
 
 
+def test_reads_a_long_text_once_for_an_operation() -> None:
+    kept = documents(characters=100)
+    long = "{ " + "hello " * 20 + "}"
+    assert kept.get(long) is kept.get(long)
+
+
+def test_refuses_more_words_than_a_document_may_have() -> None:
+    (error,) = documents().get("{ " + "hello " * 20_000 + "}").errors
+    assert "10000" in error.message
+
+
 @pytest.mark.parametrize("text", ['{ hello(name: "a\\u0000b") }', '{ hello(name: "a\0b") }'])
 def test_refuses_nul_in_text(text: str) -> None:
     (error,) = documents().get(text).errors
