@@ -147,7 +147,8 @@ class Rows:
 
 def cursor_of(row: Row, order: Order) -> str:
     """The opaque place of a row in a list of this order."""
-    place = orjson.dumps([order.name, row[order.column], row["id"]])
+    # The driver's UUID is a subclass of Python's, which the encoder does not take for one.
+    place = orjson.dumps([order.name, row[order.column], row["id"]], default=str)
     return base64.urlsafe_b64encode(place).rstrip(b"=").decode()
 
 
