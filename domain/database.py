@@ -99,8 +99,12 @@ class Database:
         except LOST as error:
             message = "The database does not answer."
             raise Unavailable(message) from error
-        async with self._pool.acquire() as connection:
-            await _require_fitness(connection)
+        try:
+            async with self._pool.acquire() as connection:
+                await _require_fitness(connection)
+        except BaseException:
+            await self.close()
+            raise
 
     async def close(self) -> None:
         """Closes all connections, waiting for what still runs."""
@@ -187,11 +191,15 @@ def _encoded(value: Any) -> str:
 
 
 async def _require_fitness(connection: Any) -> None:
+    # Row-level security lets through whoever owns, or is a member of a role that owns, a table or a
+    # function that looks with its owner's eyes.
     row = await connection.fetchrow("""
         select current_setting('server_version_num')::int / 10000 as version,
-               rolsuper or rolbypassrls as unbound,
-               exists (select from pg_class where relowner = r.oid) as owns
-        from pg_roles r where rolname = current_user
+               exists (select from pg_roles
+                       where (rolsuper or rolbypassrls) and pg_has_role(oid, 'member')) as unbound,
+               exists (select from pg_class where pg_has_role(relowner, 'member'))
+               or exists (select from pg_proc
+                          where prosecdef and pg_has_role(proowner, 'member')) as owns
     """)
     if row.version < MINIMUM_VERSION:
         message = f"PostgreSQL {MINIMUM_VERSION} or later is needed; this is {row.version}."
