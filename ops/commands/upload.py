@@ -114,9 +114,10 @@ async def _upload(arguments: argparse.Namespace, path: Path, size: int) -> int:
     )
     async with Client(arguments.server, access) as client:
         upload = await begin_upload(client, file, wanted)
-        if upload.arrived_bytes:
+        arrived = file.size - upload.missing_bytes
+        if arrived:
             console.print("Going on with the upload that was interrupted.")
-        with bytes_shown(console, "Uploading", file.size, upload.arrived_bytes) as told:
+        with bytes_shown(console, "Uploading", file.size, arrived) as told:
             await finish_upload(client, file, wanted, upload, told)
         console.print(f"The dataset is {upload.dataset_id}.", highlight=False, soft_wrap=True)
         with JobsShown(console) as jobs:

@@ -48,16 +48,17 @@ class Part:
     headers: Mapping[str, str]
 
     @classmethod
-    def all_of(cls, answered: Iterable[Mapping[str, Any]]) -> list[Self]:
-        """Reads all parts of an upload as the server answered them; they follow each other."""
-        made: list[Self] = []
-        start = 0
-        for part in sorted(answered, key=lambda part: int(part["number"])):
-            headers = {header["name"]: header["value"] for header in part["headers"]}
-            size = int(part["sizeBytes"])
-            made.append(cls(part["number"], start, size, part["method"], part["url"], headers))
-            start += size
-        return made
+    def read(cls, answered: Mapping[str, Any], part_bytes: int) -> Self:
+        """Reads a part as the server answered it; ``part_bytes`` is the size of all but the last."""
+        number = int(answered["number"])
+        return cls(
+            number,
+            (number - 1) * part_bytes,
+            int(answered["sizeBytes"]),
+            answered["method"],
+            answered["url"],
+            {header["name"]: header["value"] for header in answered["headers"]},
+        )
 
 
 async def send_parts(

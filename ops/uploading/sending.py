@@ -20,23 +20,20 @@ if TYPE_CHECKING:
 ROUNDS = 3
 """How often what is missing is sent, when the storage forgets parts or addresses run out."""
 
-PARTS = """
-  id
-  status
-  parts { number method url sizeBytes headers { name value } }
+ANSWER = """
+{
+  upload {
+    id
+    parts { number method url sizeBytes headers { name value } }
+    node { partSizeBytes }
+  }
+  dataset { id }
+}
 """
 
-CREATE = f"""
-mutation Create($input: CreateUploadInput!) {{
-  createUpload(input: $input) {{ upload {{ {PARTS} }} dataset {{ id }} }}
-}}
-"""
+CREATE = f"mutation Create($input: CreateUploadInput!) {{ createUpload(input: $input) {ANSWER} }}"
 
-RESUME = f"""
-mutation Resume($input: ResumeUploadInput!) {{
-  resumeUpload(input: $input) {{ missingParts upload {{ {PARTS} dataset {{ id }} }} }}
-}}
-"""
+RESUME = f"mutation Resume($input: ResumeUploadInput!) {{ resumeUpload(input: $input) {ANSWER} }}"
 
 COMPLETE = """
 mutation Complete($input: CompleteUploadInput!) {
@@ -58,19 +55,18 @@ class Wanted:
     workspace_id: str | None = None
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class Upload:
-    """An upload as the server knows it, and which of its parts have not arrived."""
+    """An upload as the server knows it, with the parts that have not arrived."""
 
     id: str
     dataset_id: str
-    parts: list[Part]
-    missing: set[int]
+    missing: list[Part]
 
     @property
-    def arrived_bytes(self) -> int:
-        """How much the storage has already."""
-        return sum(part.size for part in self.parts if part.number not in self.missing)
+    def missing_bytes(self) -> int:
+        """How much the storage does not have yet."""
+        return sum(part.size for part in self.missing)
 
 
 async def begin_upload(client: Client, file: LocalFile, wanted: Wanted) -> Upload:
@@ -96,8 +92,7 @@ async def begin_upload(client: Client, file: LocalFile, wanted: Wanted) -> Uploa
         "description": wanted.description,
         "workspaceId": wanted.workspace_id,
     }
-    made = (await client.ask(CREATE, {"input": given}))["createUpload"]
-    upload = _read(made["upload"], made["dataset"]["id"], None)
+    upload = _read((await client.ask(CREATE, {"input": given}))["createUpload"])
     remembered.remember(upload.id)
     return upload
 
@@ -111,7 +106,7 @@ async def finish_upload(
     missing. Raises `GraphRefused` and `CommandFailed`.
     """
     remembered = Remembered(client.server, wanted.department, file.sha256)
-    done = upload.arrived_bytes
+    done = file.size - upload.missing_bytes
 
     def count(size: int) -> None:
         nonlocal done
@@ -120,9 +115,8 @@ async def finish_upload(
 
     async with httpx.AsyncClient(trust_env=client.proxied) as http:
         for last in (*[False] * (ROUNDS - 1), True):
-            missing = [part for part in upload.parts if part.number in upload.missing]
             try:
-                etags = await send_parts(http, file.path, missing, count)
+                etags = await send_parts(http, file.path, upload.missing, count)
                 await _complete(client, upload.id, etags)
             except Stale:
                 if last:
@@ -137,13 +131,11 @@ async def finish_upload(
                 remembered.forget()
                 return
             upload = await _resumed(client, upload.id)
-            count(upload.arrived_bytes - done)
+            count(file.size - upload.missing_bytes - done)
 
 
 async def _resumed(client: Client, upload_id: str) -> Upload:
-    answer = (await client.ask(RESUME, {"input": {"uploadId": upload_id}}))["resumeUpload"]
-    upload = answer["upload"]
-    return _read(upload, upload["dataset"]["id"], set(answer["missingParts"]))
+    return _read((await client.ask(RESUME, {"input": {"uploadId": upload_id}}))["resumeUpload"])
 
 
 async def _complete(client: Client, upload_id: str, etags: Mapping[int, str]) -> None:
@@ -151,11 +143,7 @@ async def _complete(client: Client, upload_id: str, etags: Mapping[int, str]) ->
     await client.ask(COMPLETE, {"input": {"uploadId": upload_id, "parts": parts}})
 
 
-def _read(answered: Mapping[str, Any], dataset_id: str, missing: set[int] | None) -> Upload:
-    parts = Part.all_of(answered["parts"])
-    return Upload(
-        answered["id"],
-        dataset_id,
-        parts,
-        {part.number for part in parts} if missing is None else missing,
-    )
+def _read(answer: Mapping[str, Any]) -> Upload:
+    upload, part_bytes = answer["upload"], int(answer["upload"]["node"]["partSizeBytes"])
+    parts = [Part.read(part, part_bytes) for part in upload["parts"]]
+    return Upload(upload["id"], answer["dataset"]["id"], parts)
