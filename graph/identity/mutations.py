@@ -12,7 +12,7 @@ from domain.identity.actions import departments, memberships, sessions, users
 from domain.identity.checks import is_code
 from graph.context import Info
 from graph.identity import inputs, payloads
-from graph.identity.types import Viewer
+from graph.identity.viewer import Viewer
 from graph.scalars import key_of
 
 if TYPE_CHECKING:

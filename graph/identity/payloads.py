@@ -6,7 +6,8 @@ from datetime import datetime
 
 import strawberry
 
-from graph.identity.types import Department, User, Viewer
+from graph.identity.types import Department, User
+from graph.identity.viewer import Viewer
 
 ACCESS = "The token for the Authorization header, as 'Bearer' and the token."
 REFRESH = "The token for the next refreshSession; it is good for one use."

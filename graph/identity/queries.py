@@ -18,8 +18,8 @@ from graph.identity.types import (
     User,
     UsersFilter,
     UsersOrder,
-    Viewer,
 )
+from graph.identity.viewer import Viewer
 from graph.paging import After, Before, Connection, First, Last, page_of, scoped
 from graph.scalars import key_of
 

@@ -7,7 +7,20 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import strawberry
 
+from domain.catalog.models import Dataset as DatasetRow
+from domain.catalog.models import Upload as UploadRow
+from domain.catalog.models import Workspace as WorkspaceRow
 from domain.identity import models, reads
+from domain.jobs.models import Job as JobRow
+from domain.jobs.models import Result as ResultRow
+from graph.catalog.inputs import (
+    DatasetFilter,
+    DatasetOrderBy,
+    UploadFilter,
+    UploadOrderBy,
+    WorkspaceFilter,
+    WorkspaceOrderBy,
+)
 from graph.context import Info
 from graph.identity.inputs import DepartmentFilter, DepartmentOrderBy, UserFilter, UserOrderBy
 from graph.jobs.inputs import JobFilter, JobOrderBy, ResultFilter, ResultOrderBy
@@ -27,8 +40,12 @@ from graph.scalars import encoded_id
 if TYPE_CHECKING:
     from uuid import UUID
 
+    from graph.catalog.types import Dataset, Upload, Workspace
     from graph.jobs.types import Job, Result
 
+LazyWorkspace = Annotated["Workspace", strawberry.lazy("graph.catalog.types")]
+LazyDataset = Annotated["Dataset", strawberry.lazy("graph.catalog.types")]
+LazyUpload = Annotated["Upload", strawberry.lazy("graph.catalog.types")]
 LazyJob = Annotated["Job", strawberry.lazy("graph.jobs.types")]
 LazyResult = Annotated["Result", strawberry.lazy("graph.jobs.types")]
 
@@ -137,6 +154,64 @@ class Department(Node):
             count=lambda: loaders.by(reads.MemberCounts(page.conditions), key),
         )
 
+    @strawberry.field(description="The workspaces of exactly this department.")
+    def workspaces(
+        self,
+        info: Info,
+        first: First = None,
+        after: After = None,
+        last: Last = None,
+        before: Before = None,
+        filter: Annotated[
+            WorkspaceFilter | None, strawberry.argument(description="Which workspaces to give.")
+        ] = None,
+        order_by: Annotated[
+            WorkspaceOrderBy | None, strawberry.argument(description="The order of the list.")
+        ] = None,
+    ) -> Connection[LazyWorkspace]:
+        """Pages through the workspaces."""
+        order = order_by or WorkspaceOrderBy()
+        page = page_of(info, WorkspaceRow, first, after, last, before, filter, order)
+        return children(info, WorkspaceRow, "department_id", _row(self)["id"], page)
+
+    @strawberry.field(description="The datasets of exactly this department.")
+    def datasets(
+        self,
+        info: Info,
+        first: First = None,
+        after: After = None,
+        last: Last = None,
+        before: Before = None,
+        filter: Annotated[
+            DatasetFilter | None, strawberry.argument(description="Which datasets to give.")
+        ] = None,
+        order_by: Annotated[
+            DatasetOrderBy | None, strawberry.argument(description="The order of the list.")
+        ] = None,
+    ) -> Connection[LazyDataset]:
+        """Pages through the datasets."""
+        page = page_of(info, DatasetRow, first, after, last, before, filter, order_by)
+        return children(info, DatasetRow, "department_id", _row(self)["id"], page)
+
+    @strawberry.field(description="The uploads of exactly this department.")
+    def uploads(
+        self,
+        info: Info,
+        first: First = None,
+        after: After = None,
+        last: Last = None,
+        before: Before = None,
+        filter: Annotated[
+            UploadFilter | None, strawberry.argument(description="Which uploads to give.")
+        ] = None,
+        order_by: Annotated[
+            UploadOrderBy | None, strawberry.argument(description="The order of the list.")
+        ] = None,
+    ) -> Connection[LazyUpload]:
+        """Pages through the uploads."""
+        page = page_of(info, UploadRow, first, after, last, before, filter, order_by)
+        return children(info, UploadRow, "department_id", _row(self)["id"], page)
+
     @strawberry.field(description="The jobs of exactly this department.")
     def jobs(
         self,
@@ -153,8 +228,6 @@ class Department(Node):
         ] = None,
     ) -> Connection[LazyJob]:
         """Pages through the jobs."""
-        from domain.jobs.models import Job as JobRow  # noqa: PLC0415 (types refer back)
-
         page = page_of(info, JobRow, first, after, last, before, filter, order_by)
         return children(info, JobRow, "department_id", _row(self)["id"], page)
 
@@ -174,8 +247,6 @@ class Department(Node):
         ] = None,
     ) -> Connection[LazyResult]:
         """Pages through the results."""
-        from domain.jobs.models import Result as ResultRow  # noqa: PLC0415 (types refer back)
-
         page = page_of(info, ResultRow, first, after, last, before, filter, order_by)
         return children(info, ResultRow, "department_id", _row(self)["id"], page)
 
@@ -206,39 +277,6 @@ class User(Node):
         """Loads the roles."""
         found = await info.context.loaders.by(reads.roles_of, _row(self)["id"])
         return found or []
-
-
-@strawberry.type(description="Whoever asks: the account, and what this request may see and do.")
-class Viewer:
-    """The caller."""
-
-    @strawberry.field(description="The caller's own account.")
-    async def user(self, info: Info) -> User:
-        """Loads the account."""
-        key = info.context.signed_in.user_id
-        return await info.context.loaders.one(models.User, key)  # type: ignore[return-value]
-
-    @strawberry.field(
-        description="The departments that the caller is a member of, those inside the scope."
-    )
-    async def departments(self, info: Info) -> list[Department]:
-        """Loads the departments."""
-        key = info.context.signed_in.user_id
-        return await info.context.loaders.by(reads.departments_of, key) or []
-
-    @strawberry.field(
-        description="The ids of all departments that this request sees: those of the caller and "
-        "all below them, unless the request was narrowed."
-    )
-    async def scope(self, info: Info) -> list[strawberry.ID]:
-        """Gives what the transaction was opened with."""
-        scope = await info.context.reads.scope()
-        return [encoded_id("Department", key) for key in sorted(scope.departments)]
-
-    @strawberry.field(description="What the caller may do in its scope, each as area:verb.")
-    async def permissions(self, info: Info) -> list[str]:
-        """Gives what the transaction was opened with."""
-        return sorted((await info.context.reads.scope()).permissions)
 
 
 async def actor_of(info: Info, user_id: UUID) -> Actor:
