@@ -29,6 +29,7 @@ ROOT = Path(__file__).resolve().parent.parent
 EVERYWHERE = {"0.0.0.0", "::"}  # noqa: S104 (names to compare with, not addresses to listen on)
 STEADY_SECONDS = 60
 LONGEST_PAUSE_SECONDS = 30
+PARTS_STOP_SECONDS = 30  # a worker lets its jobs go on for 20
 # Only the migrations and the first users are made as the owner of the database.
 OWNERS = "AETHERFLOW_OWNER_DATABASE_URL"
 
@@ -127,7 +128,7 @@ async def _run(folder: DataFolder, host: str, port: int) -> None:
             server.child: server.start for server in servers.all
         }
         for name, words in parts.items():
-            child = ChildProcess(folder, name)
+            child = ChildProcess(folder, name, stop_seconds=PARTS_STOP_SECONDS)
             stack.push_async_callback(child.stop)
             starts[child] = _starter(child, words, theirs, _url(host, port))
         # Both take a second or two to import what they need, and neither needs the other.
@@ -140,7 +141,7 @@ def _starter(
     child: ChildProcess, words: list[str], env: dict[str, str], url: str
 ) -> Callable[[], Awaitable[None]]:
     async def answers() -> bool:
-        return child.name == "worker" or await _answers(url)
+        return "is ready" in child.told() if child.name == "worker" else await _answers(url)
 
     async def start() -> None:
         await child.start([sys.executable, "-m", "ops", *words], cwd=ROOT, env=env)

@@ -135,11 +135,15 @@ class ChildProcess:
         while not await _within(3600, lambda: self.pid is None):
             continue
 
-    def complaint(self, what: str) -> str:
-        """Returns a sentence about this child, with the last lines that it wrote."""
+    def told(self) -> str:
+        """Returns what it has written since its start."""
         with self.log.open("rb") as log:
             log.seek(self._log_start)
-            lines = log.read()[-4000:].decode(errors="replace").splitlines()[-12:]
+            return log.read().decode(errors="replace")
+
+    def complaint(self, what: str) -> str:
+        """Returns a sentence about this child, with the last lines that it wrote."""
+        lines = self.told()[-4000:].splitlines()[-12:]
         told = "".join(f"\n    {line}" for line in lines)
         return f"{self.name} {what}. The end of {self.log}:{told or ' (nothing)'}"
 
