@@ -1,0 +1,1 @@
+"""Workspaces, datasets and uploads in the graph."""
