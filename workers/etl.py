@@ -54,7 +54,8 @@ async def run_etl(run: Run) -> None:
             20,
             85,
         )
-        rejects = await stored_rejects(run, given, directory)
+        # Read by the validation's report, a file has the rejects that the validation stored.
+        rejects = await stored_rejects(run, given, directory) or dataset.s3_key_rejects
         output = await _key(run, given)
         await run.until_stopped(
             storage.upload(
