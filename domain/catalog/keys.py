@@ -33,5 +33,5 @@ def processed(department_id: UUID, dataset_id: UUID, version: int, attempt: int,
 
 def rejects(department_id: UUID, dataset_id: UUID, job_id: UUID, attempt: int, token: int) -> str:
     """Where one attempt at a job puts the lines that could not be kept, with their reasons."""
-    name = f"{job_id}-{attempt}-{token}.csv"
+    name = f"{job_id}-{attempt}-{token}.jsonl"
     return f"{dataset_prefix(department_id, dataset_id)}rejects/{name}"

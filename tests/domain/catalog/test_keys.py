@@ -15,4 +15,4 @@ def test_names_every_place_in_the_bucket() -> None:
     assert keys.dataset_prefix(DEPARTMENT, DATASET) == place
     assert keys.raw(DEPARTMENT, DATASET, at, "csv") == f"{place}raw/2025-12-27T14-30-00Z.csv"
     assert keys.processed(DEPARTMENT, DATASET, 2, 1, 7) == f"{place}processed/v2-1-7.parquet"
-    assert keys.rejects(DEPARTMENT, DATASET, JOB, 1, 7) == f"{place}rejects/{JOB}-1-7.csv"
+    assert keys.rejects(DEPARTMENT, DATASET, JOB, 1, 7) == f"{place}rejects/{JOB}-1-7.jsonl"
