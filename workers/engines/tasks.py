@@ -1,0 +1,8 @@
+"""The tasks that the child knows, by name, and where each is."""
+
+from __future__ import annotations
+
+TASKS = {
+    "validation": "workers.engines.validation:validate",
+    "etl": "workers.engines.etl:convert",
+}
