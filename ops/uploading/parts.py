@@ -49,7 +49,7 @@ class Part:
 
     @classmethod
     def read(cls, answered: Mapping[str, Any], part_bytes: int) -> Self:
-        """Reads a part as the server answered it; ``part_bytes`` is the size of all but the last."""
+        """Reads a part as the server answered it; all but the last have ``part_bytes``."""
         number = int(answered["number"])
         return cls(
             number,

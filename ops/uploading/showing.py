@@ -95,6 +95,7 @@ def show_summary(console: Console, summary: Mapping[str, Any]) -> None:
         f"{size['in']:,} bytes became {size['out']:,} bytes of Parquet in "
         f"{summary['seconds']:.1f} s.",
         highlight=False,
+        soft_wrap=True,
     )
     table = Table("Column", "Type", Column("Nulls", justify="right"))
     columns = summary["columns"]

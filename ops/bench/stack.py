@@ -1,0 +1,134 @@
+"""The whole product for a bench: servers in a temporary folder, one API process, one worker."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import shutil
+import socket
+import sys
+import tempfile
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import httpx
+
+from domain.bootstrap import bootstrap
+from domain.settings import Settings
+from ops.access import LocalAccount
+from ops.client import Client
+from ops.migrate import upgrade
+from ops.servers.embedded import EmbeddedServers
+from ops.servers.folder import DataFolder
+from ops.servers.process import ChildProcess
+from ops.servers.s3 import BUCKET, REGION
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Mapping
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+ACCOUNT = "sales@aetherflow.local"
+DEPARTMENT = "sales"
+
+
+@dataclass(frozen=True, slots=True)
+class Stack:
+    """The running product; ``folder`` is a temporary folder that ends with it."""
+
+    folder: Path
+    url: str
+    settings: Settings
+    api: ChildProcess
+    worker: ChildProcess
+
+    def client(self) -> Client:
+        """Makes a client that is signed in to the department of the benches."""
+        return Client(self.url, LocalAccount(self.settings, ACCOUNT))
+
+
+@asynccontextmanager
+async def running_stack() -> AsyncIterator[Stack]:
+    """Starts everything, in the main thread, and ends it with all its data.
+
+    The servers run as durably as those of `up`. Raises ServerFailed.
+    """
+    home, folder = await asyncio.to_thread(_made_folder)
+    async with AsyncExitStack() as stack:
+        stack.callback(shutil.rmtree, home, ignore_errors=True)
+        stack.callback(folder.close)
+        servers = await stack.enter_async_context(EmbeddedServers(folder))
+        owner, variables = _variables(folder, servers)
+        known = {name: os.environ.get(name) for name in variables}
+        stack.callback(_set_environment, known)
+        # What is remembered of an upload that is cut off must not outlive its servers either.
+        _set_environment({**variables, "XDG_CACHE_HOME": str(home / "cache")})
+        settings = Settings()
+        await asyncio.to_thread(upgrade, owner)
+        await bootstrap(owner, folder.secret("password"))
+        with socket.create_server(("127.0.0.1", 0)) as probe:
+            port = probe.getsockname()[1]
+        url = f"http://127.0.0.1:{port}"
+        parts = []
+        for name, words in (
+            ("api", ["--host", "127.0.0.1", "--port", str(port)]),
+            ("worker", []),
+        ):
+            child = ChildProcess(folder, name)
+            stack.push_async_callback(child.stop)
+            command = [sys.executable, "-m", "ops", name, *words]
+            await child.start(command, cwd=ROOT, env={**os.environ, "PYTHONPATH": str(ROOT)})
+            parts.append(child)
+        made = Stack(home, url, settings, *parts)
+        await made.api.ready(lambda: _answers(url))
+        await made.worker.ready(lambda: _says_ready(made.worker))
+        yield made
+
+
+def _made_folder() -> tuple[Path, DataFolder]:
+    home = Path(tempfile.mkdtemp(prefix="aetherflow-bench-"))
+    # Under root PostgreSQL runs as an account of its own, which must get through to its data.
+    home.chmod(0o711)
+    return home, DataFolder(home / "data")
+
+
+def _variables(folder: DataFolder, servers: EmbeddedServers) -> tuple[str, dict[str, str | None]]:
+    assert servers.postgres is not None  # noqa: S101 (all three were asked for)
+    assert servers.redis is not None  # noqa: S101 (as above)
+    assert servers.s3 is not None  # noqa: S101 (as above)
+    owner = servers.postgres.url("aetherflow_owner")
+    return owner, {
+        "AETHERFLOW_ENVIRONMENT": "production",
+        "AETHERFLOW_DATABASE_URL": servers.postgres.url("aetherflow_app"),
+        "AETHERFLOW_REDIS_URL": servers.redis.url(),
+        "AETHERFLOW_S3_ENDPOINT_URL": servers.s3.endpoint_url,
+        "AETHERFLOW_S3_BUCKET": BUCKET,
+        "AETHERFLOW_S3_REGION": REGION,
+        "AETHERFLOW_S3_PUBLIC_URL": None,
+        "AETHERFLOW_SECRET_KEY": folder.secret("secret_key"),
+        "AWS_ACCESS_KEY_ID": servers.s3.access_key,
+        "AWS_SECRET_ACCESS_KEY": servers.s3.secret_key,
+        "AWS_SESSION_TOKEN": None,
+    }
+
+
+def _set_environment(variables: Mapping[str, str | None]) -> None:
+    for name, value in variables.items():
+        if value is None:
+            os.environ.pop(name, None)
+        else:
+            os.environ[name] = value
+
+
+async def _answers(url: str) -> bool:
+    async with httpx.AsyncClient(timeout=5, trust_env=False) as client:
+        try:
+            answer = await client.post(f"{url}/graphql", json={"query": "{ __typename }"})
+        except httpx.TransportError:
+            return False
+    return answer.is_success
+
+
+async def _says_ready(worker: ChildProcess) -> bool:
+    return "is ready" in worker.log.read_text(errors="replace")
