@@ -66,7 +66,8 @@ class Reading:
         listed = ", ".join(f"{name} = {value}" for name, value in options.items())
         call = f"read_csv({literal(self.path)}, {listed})"
         if one_column:
-            return f"({select("nullif(c0, '') as c0", call, 'where c0 is not null')})"
+            values = select("nullif(c0, '') as c0", call, "where c0 is not null")
+            return f"({values})"
         return call
 
 
