@@ -6,10 +6,10 @@ import asyncio
 import contextlib
 import logging
 import signal
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import orjson
-from arq.worker import Worker
+from arq.worker import Worker, func
 from redis.exceptions import RedisError
 
 from domain.database import Database
@@ -71,10 +71,9 @@ async def _answer_rings(runner: Runner, redis: RedisSettings) -> None:
     async def work(_context: dict[str, Any]) -> None:
         await runner.look()
 
-    work.__qualname__ = "work"
     while True:
         worker = Worker(
-            functions=[work],
+            functions=[func(cast("Any", work), name="work")],
             redis_settings=redis,
             handle_signals=False,
             keep_result=0,

@@ -68,7 +68,7 @@ class Sweeper:
         return len(rows)
 
     async def sweep_uploads(self) -> int:
-        """Completes uploads that a client forgot to complete, expires others, clears what is left."""
+        """Completes uploads that a client forgot, expires others, and clears what is left."""
         parts = self._parts
         rows = await due_uploads(parts.database, BATCH)
         for row in rows:
@@ -93,7 +93,7 @@ class Sweeper:
 
     async def sweep_records(self) -> int:
         """Deletes events, keys and sessions past their time, in batches until none are left."""
-        deleted = 0
+        deleted: int = 0
         while True:
             rows = await self._rows("select sweep_records($1) as count", 1000)
             deleted += rows[0]["count"]

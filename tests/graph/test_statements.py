@@ -1,0 +1,151 @@
+"""How many statements a query takes: one a list and level, however many rows there are."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from domain.bell import Silence
+from domain.database import Connection, Database
+from domain.identity.tokens import Tokens
+from domain.storage import Storage
+from graph.context import Context, Parts
+from graph.schema import schema
+from graph.transport.gateway import Gateway
+from graph.transport.operation import Credentials, OperationRequest, RequestInfo
+from tests.factories.fixtures import database, owner, rows
+
+if TYPE_CHECKING:
+    from domain.settings import Settings
+    from tests.factories.rows import Person, Rows
+
+__all__ = ["database", "owner", "rows"]
+
+NESTED = """
+query ($first: Int) {
+  datasets(first: $first) {
+    totalCount
+    pageInfo { hasNextPage endCursor }
+    edges { cursor node {
+      id name status createdAt
+      uploader { id displayName }
+      jobs(first: 3) { nodes {
+        id jobType status
+        createdBy { displayName }
+        results(first: 2) { nodes { id resultType payload dataset { id name } } }
+      } }
+      results(first: 2) { nodes { id resultType job { id status } } }
+    } }
+  }
+}
+"""
+# The opening; datasets and their count; uploaders (creators are among them), jobs and results; the
+# results of those jobs and the jobs of those results; the datasets of the former.
+NESTED_STATEMENTS = 1 + 2 + 3 + 2 + 1
+
+
+class Counter:
+    """What was sent to the database."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.texts: list[str] = []
+        for name in ("fetch", "execute"):
+            self._count(monkeypatch, name)
+
+    def _count(self, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+        sent = getattr(Connection, name)
+
+        async def counted(connection: Any, text: str, *args: Any, **options: Any) -> Any:
+            self.texts.append(text)
+            return await sent(connection, text, *args, **options)
+
+        monkeypatch.setattr(Connection, name, counted)
+
+    def sent(self) -> list[str]:
+        """What was sent since the last call, the end of the transaction aside."""
+        texts = [text for text in self.texts if text not in ("commit", "rollback")]
+        self.texts.clear()
+        return texts
+
+
+@pytest.fixture
+def counter(monkeypatch: pytest.MonkeyPatch) -> Counter:
+    return Counter(monkeypatch)
+
+
+class Asker:
+    """Executes operations in this process as one person."""
+
+    def __init__(self, settings: Settings, database: Database, person: Person) -> None:
+        tokens = Tokens(settings)
+        parts = Parts(settings, database, Storage(settings), Silence(), tokens)
+        self._gateway = Gateway(
+            schema()._schema, lambda credentials, info: Context(parts, credentials, info)
+        )
+        token, _ = tokens.access(person.id, person.session_id)
+        self._credentials = Credentials(f"Bearer {token}", None)
+
+    async def ask(self, query: str, variables: dict[str, Any] | None = None) -> Any:
+        request = OperationRequest(query, None, variables, None)
+        info = RequestInfo("a-request", None, None, "http")
+        result = await self._gateway.execute(request, self._credentials, info)
+        assert not result.errors, result.errors
+        return result.data
+
+
+async def filled(rows: Rows, datasets: int) -> Person:
+    department_id = await rows.department()
+    person = await rows.person(department_id)
+    for _ in range(datasets):
+        dataset = await rows.dataset(department_id, person.id)
+        for _ in range(2):
+            job = await rows.job(department_id, person.id, dataset, status="succeeded")
+            await rows.result(job)
+    return person
+
+
+@pytest.mark.parametrize("datasets", [1, 25])
+async def test_nested_lists_take_one_statement_a_list_whatever_their_length(
+    settings: Settings, database: Database, rows: Rows, counter: Counter, datasets: int
+) -> None:
+    person = await filled(rows, datasets)
+    asker = Asker(settings, database, person)
+    data = await asker.ask(NESTED, {"first": 25})
+    assert data["datasets"]["totalCount"] == len(data["datasets"]["edges"]) == datasets
+    first = data["datasets"]["edges"][0]["node"]
+    assert first["jobs"]["nodes"][0]["results"]["nodes"][0]["dataset"]["id"] == first["id"]
+    counter.sent()
+    await asker.ask(NESTED, {"first": 25})
+    assert len(counter.sent()) == NESTED_STATEMENTS
+
+
+async def test_a_page_without_its_count_takes_one_statement_beside_the_opening(
+    settings: Settings, database: Database, rows: Rows, counter: Counter
+) -> None:
+    asker = Asker(settings, database, await filled(rows, 3))
+    counter.sent()
+    await asker.ask("{ datasets { nodes { id name } pageInfo { hasNextPage } } }")
+    opening, page = counter.sent()
+    assert opening.startswith("begin")
+    assert "datasets" in page
+
+
+async def test_the_viewer_alone_takes_as_few_statements_as_it_selects(
+    settings: Settings, database: Database, rows: Rows, counter: Counter
+) -> None:
+    asker = Asker(settings, database, await filled(rows, 0))
+    counter.sent()
+    await asker.ask("{ viewer { user { fullName } } }")
+    assert len(counter.sent()) <= 2
+
+
+async def test_a_document_that_is_refused_takes_no_statement(
+    settings: Settings, database: Database, rows: Rows, counter: Counter
+) -> None:
+    asker = Asker(settings, database, await filled(rows, 0))
+    counter.sent()
+    for query in ("{ nothing }", "{ datasets { ", "{ datasets(first: 1000) { nodes { id } } }"):
+        with pytest.raises(AssertionError):
+            await asker.ask(query)
+    assert counter.sent() == []
