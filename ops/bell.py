@@ -19,6 +19,8 @@ log = logging.getLogger(__name__)
 
 CHANNEL = "aetherflow:events"
 RETRY_SECONDS = 1.0
+RING_SECONDS = 1.0
+"""How long a ring may hold up whoever rings: a Redis that hangs is as good as none."""
 FAULTS = (RedisError, OSError, TimeoutError)
 
 
@@ -55,15 +57,17 @@ class RedisBell:
     async def work(self, message_id: str | None = None) -> None:
         """Says that a job waits."""
         with contextlib.suppress(*FAULTS):
-            redis = await self._connected()
-            await redis.enqueue_job("work", _job_id=message_id)
+            async with asyncio.timeout(RING_SECONDS):
+                redis = await self._connected()
+                await redis.enqueue_job("work", _job_id=message_id)
 
     async def events(self) -> None:
         """Says that events were written, to this process at once and to the others by Redis."""
         self._wake()
         with contextlib.suppress(*FAULTS):
-            redis = await self._connected()
-            await redis.publish(CHANNEL, b"")
+            async with asyncio.timeout(RING_SECONDS):
+                redis = await self._connected()
+                await redis.publish(CHANNEL, b"")
 
     async def heard(self, seconds: float) -> None:
         """Waits until events were written, or for at most ``seconds``."""
