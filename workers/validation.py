@@ -110,7 +110,7 @@ async def _publish(
                     row_count=rows["kept"],
                     column_count=len(report["columns"]),
                     column_names=[column["name"] for column in report["columns"]],
-                    validation_errors=report["rejects"]["sample"] or None,
+                    validation_errors=report["rejects_sample"] or None,
                 )
             )
             await work.rows(
