@@ -87,7 +87,7 @@ class SharesServers:
         self.servers: Servers | None = None
 
     @pytest.hookimpl(optionalhook=True)
-    def pytest_configure_node(self, node: Any) -> None:  # noqa: ANN401 (xdist's, untyped)
+    def pytest_configure_node(self, node: Any) -> None:
         self.servers = self.servers or start_servers(node.config)
         node.workerinput["servers"] = asdict(self.servers)
 

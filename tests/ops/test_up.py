@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import socket
 import stat
@@ -273,3 +274,31 @@ def test_runs_as_an_ordinary_user(open_folder: Path, ordinary: struct_passwd) ->
     with up(open_folder / "data", env, account) as run:
         assert ask(run).is_success
         assert {part.username() for part in run.parts()} == {account.name}
+
+
+@pytest.mark.soak
+def test_comes_to_ready_from_a_fresh_copy_without_node(tmp_path: Path) -> None:
+    """The README's quick start as a stranger gives it: the environment and the pages are made."""
+    made = shutil.ignore_patterns(".git", ".venv", ".aetherflow", "node_modules", "dist", "*cache*")
+    copy = shutil.copytree(ROOT, tmp_path / "aetherflow", ignore=made)
+    system = tmp_path / "bin"
+    system.mkdir()
+    for program in ("sh", "env", "python3"):
+        found = shutil.which(program, path=f"{Path(sys.base_prefix, 'bin')}:{os.defpath}")
+        assert found
+        (system / program).symlink_to(found)
+    port = free_port()
+    with subprocess.Popen(
+        [copy / "aetherflow", "up", "--data-dir", tmp_path / "data", "--port", str(port)],
+        cwd=tmp_path,
+        env=BARE | {"PATH": str(system)},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    ) as process:
+        run = Run(process, tmp_path / "data", port)
+        run.wait_for("Ctrl-C stops everything")
+        page = httpx.get(f"http://127.0.0.1:{port}/graphiql")
+        assert page.is_success
+        assert "<script" in page.text
+        assert run.stop() == 0

@@ -33,11 +33,13 @@ def test_is_an_existing_account_for_root_and_none_for_others() -> None:
 
 
 def test_runs_programs_where_they_lie_when_the_account_reaches_them(
-    account: Account, open_folder: Path
+    account: Account, open_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     make_program(open_folder / "source")
     (open_folder / "source/bin/true").chmod(0o755)
     source = open_folder / "source"
+    monkeypatch.setenv("PATH", str(tmp_path))  # closed to the account, and of no use to it
+    tmp_path.chmod(0o700)
     found = within_reach(source, ["bin"], "bin/true", account, open_folder / "store" / "one")
     assert found == source
     assert not (open_folder / "store").exists()

@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import json
-import os
 import socket
 import subprocess
 import sys
@@ -18,6 +17,7 @@ import pytest
 import redis.asyncio
 from botocore.config import Config
 
+from ops.servers.account import dropped_to, unprivileged_account
 from ops.servers.embedded import EmbeddedServers
 from ops.servers.errors import ServerFailed
 from ops.servers.folder import DataFolder
@@ -163,9 +163,13 @@ async def test_starts_although_a_live_process_has_the_noted_number(folder: DataF
     async with running(Postgres(folder)):
         pass
     note = folder.path / "postgres/data/postmaster.pid"
-    note.write_text(f"{os.getpid()}\n/proc/self/cwd\n1\n5432\n\n127.0.0.1\n")
-    async with running(Postgres(folder)) as postgres:
-        assert await fetch(postgres.url(), "select 1") == 1
+    account = dropped_to(unprivileged_account())
+    with subprocess.Popen(["sleep", "60"], **account) as other:
+        note.write_text(f"{other.pid}\n/proc/self/cwd\n1\n5432\n\n127.0.0.1\n")
+        async with running(Postgres(folder)) as postgres:
+            assert await fetch(postgres.url(), "select 1") == 1
+        assert other.poll() is None
+        other.kill()
 
 
 async def test_begins_an_interrupted_first_start_anew(folder: DataFolder) -> None:
@@ -215,6 +219,7 @@ async def test_stops_the_others_when_one_fails(
 SERVE = """
 import asyncio, sys
 from pathlib import Path
+from ops.servers import process
 from ops.servers.embedded import EmbeddedServers
 from ops.servers.folder import DataFolder
 
@@ -224,26 +229,26 @@ async def serve():
     print(*(server.child.pid for server in servers.all), flush=True)
     await asyncio.sleep(600)
 
+if sys.argv[2] == "deaf":
+    process._libc = None
 asyncio.run(serve())
 """
 
 
-def serving(path: Path, **arguments: Any) -> subprocess.Popen[str]:
-    return subprocess.Popen(
-        [sys.executable, "-c", SERVE, path],
-        cwd=ROOT,
-        stdout=subprocess.PIPE,
-        text=True,
-        **arguments,
-    )
-
-
-async def test_mends_itself_after_a_killed_run(tmp_path: Path) -> None:
-    with serving(tmp_path / "data") as run:
+def killed_run(path: Path, how: str) -> list[psutil.Process]:
+    """Starts the servers in another process, kills that, and gives the servers' processes."""
+    with subprocess.Popen(
+        [sys.executable, "-c", SERVE, path, how], cwd=ROOT, stdout=subprocess.PIPE, text=True
+    ) as run:
         assert run.stdout
         children = [psutil.Process(int(pid)) for pid in run.stdout.readline().split()]
         assert len(children) == 3
         run.kill()
+    return children
+
+
+async def test_mends_itself_after_a_killed_run(tmp_path: Path) -> None:
+    children = killed_run(tmp_path / "data", "told of its parent's death")
     folder = DataFolder(tmp_path / "data")
     async with EmbeddedServers(folder):
         assert not any(alive(child) for child in children)
@@ -251,19 +256,12 @@ async def test_mends_itself_after_a_killed_run(tmp_path: Path) -> None:
 
 
 async def test_ends_servers_that_outlived_their_killed_run(tmp_path: Path) -> None:
-    """As where no signal comes at a parent's death, or before it has been obeyed."""
-    with serving(tmp_path / "data") as run:
-        assert run.stdout
-        children = [psutil.Process(int(pid)) for pid in run.stdout.readline().split()]
-        for child in children:
-            child.suspend()
-        run.kill()
+    """As on a system that sends no signal at a parent's death."""
+    children = killed_run(tmp_path / "data", "deaf")
     assert all(alive(child) for child in children)
     # PostgreSQL's is not noted, as if the run had been killed before it could be.
     notes = tmp_path / "data/processes.json"
     notes.write_text(notes.read_text().replace('"postgres"', '"another"'))
-    for child in children:
-        child.resume()
     folder = DataFolder(tmp_path / "data")
     async with EmbeddedServers(folder):
         assert not any(alive(child) for child in children)
