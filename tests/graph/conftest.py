@@ -9,11 +9,19 @@ import pytest
 
 from domain.bootstrap import bootstrap
 from tests import product
+from tests.factories.fixtures import own_database
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from domain.settings import Settings
+    from tests.conftest import Servers
+
+
+@pytest.fixture(scope="session")
+def settings(servers: Servers, process_number: int, settings: Settings) -> Iterator[Settings]:
+    """A database whose jobs the product's worker runs: it would take those of other tests."""
+    yield from own_database(servers, process_number, settings, "graph")
 
 
 @pytest.fixture(scope="session")
