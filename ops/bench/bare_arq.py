@@ -7,7 +7,7 @@ import time
 from typing import Any
 
 from arq.connections import RedisSettings
-from arq.worker import Worker
+from arq.worker import Worker, func
 
 HEARD = "aetherflow:bench:heard"
 
@@ -17,7 +17,7 @@ def queue_of(poll: float) -> str:
     return f"aetherflow:bench:{poll}"
 
 
-async def note(context: dict[Any, Any], *_given: Any, **_named: Any) -> None:
+async def note(context: dict[str, Any]) -> None:
     """Leaves the moment at which it runs, in seconds since 1970."""
     await context["redis"].rpush(HEARD, repr(time.time()))
 
@@ -25,7 +25,7 @@ async def note(context: dict[Any, Any], *_given: Any, **_named: Any) -> None:
 def main(url: str, poll: float) -> None:
     """Works until it is terminated."""
     Worker(
-        functions=[note],
+        functions=[func(f"{__spec__.name}.note", name="note")],
         redis_settings=RedisSettings.from_dsn(url),
         keep_result=0,
         queue_name=queue_of(poll),
