@@ -6,7 +6,7 @@ Connections are the driver's own. Statements run as its prepared statements and 
 from __future__ import annotations
 
 import time
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
 import asyncpg
@@ -26,9 +26,23 @@ RAISED: dict[str, type[DomainError]] = {
     "AF409": Conflict,
 }
 
-LOST = (asyncpg.InterfaceError, asyncpg.PostgresConnectionError, ConnectionError, OSError)
+LOST = (
+    asyncpg.InterfaceError,
+    asyncpg.PostgresConnectionError,
+    asyncpg.AdminShutdownError,
+    asyncpg.CrashShutdownError,
+    asyncpg.CannotConnectNowError,
+    asyncpg.TooManyConnectionsError,
+    OSError,
+)
+"""What the driver raises when the server is gone, going, not yet there, or full."""
 
 MINIMUM_VERSION = 18
+
+GONE = "The database went away. Try again."
+
+ACQUIRE_SECONDS = 10.0
+"""How long an operation waits for a connection while all are taken."""
 
 
 class Row(asyncpg.Record):
@@ -126,56 +140,88 @@ class Database:
             connection, rows = await self._opened(opening)
             try:
                 yield connection, rows
-                await connection.execute("commit")
+                await _commit(connection)
             except BaseException:
-                if not connection.is_closed():
-                    await connection.execute("rollback")
+                await _roll_back(connection)
                 raise
             finally:
                 await self._give_back(connection)
         finally:
             hold.taken = False
 
-    async def _opened(  # noqa: C901 (each way in which a connection can be dead)
-        self, opening: str
-    ) -> tuple[Any, int]:
-        if self._pool is None:
-            message = "The database is not open."
-            raise Unavailable(message)
-        for last in (False, False, True):
-            try:
-                connection = await self._pool.acquire(timeout=10)
-            except (*LOST, TimeoutError) as error:
-                message = "The database does not answer."
-                raise Unavailable(message) from error
+    async def _opened(self, opening: str) -> tuple[Any, int]:
+        for _attempt in range(3):
+            connection = await self._acquired()
             try:
                 tag = await connection.execute(opening)
-            except asyncpg.PostgresError as error:
-                if not isinstance(error, LOST):
-                    if connection.is_in_transaction():
-                        await connection.execute("rollback")
-                    await self._give_back(connection)
-                    raise translated(error) from error
-                await self._pool.release(connection)
             except LOST:
-                await self._pool.release(connection)
-            except BaseException:
-                # Cancelled in the middle: what the server made of it is unknown.
-                connection.terminate()
-                await self._pool.release(connection)
+                _drop(connection)
+                await self._give_back(connection)
+            except BaseException as error:
+                try:
+                    await _roll_back(connection)
+                finally:
+                    await self._give_back(connection)
+                if isinstance(error, asyncpg.PostgresError):
+                    raise translated(error) from error
                 raise
             else:
                 return connection, int(tag.rpartition(" ")[2]) if tag[-1].isdigit() else 0
-            if last:
-                break
         message = "The database does not answer."
         raise Unavailable(message)
 
+    async def _acquired(self) -> Any:
+        if self._pool is None:
+            message = "The database is not open."
+            raise Unavailable(message)
+        try:
+            return await self._pool.acquire(timeout=ACQUIRE_SECONDS)
+        except TimeoutError as error:
+            message = "All connections to the database are taken. Try again."
+            raise Unavailable(message) from error
+        except LOST as error:
+            message = "The database does not answer."
+            raise Unavailable(message) from error
+
     async def _give_back(self, connection: Any) -> None:
         assert self._pool is not None  # noqa: S101 (it was open when the connection was taken)
-        if time.monotonic() - connection.born > self._settings.database_recycle_seconds:
-            await connection.close()
-        await self._pool.release(connection)
+        # What ended meanwhile has no birth any more: the pool's proxy has let go of it.
+        born = getattr(connection, "born", None)
+        try:
+            if born and time.monotonic() - born > self._settings.database_recycle_seconds:
+                await connection.close()
+        finally:
+            await self._pool.release(connection)
+
+
+async def _commit(connection: Any) -> None:
+    try:
+        tag = await connection.execute("commit")
+    except LOST as error:
+        raise Unavailable(GONE) from error
+    if tag != "COMMIT":
+        # PostgreSQL answers so, and not with an error, when a statement before it had failed.
+        message = "A statement of this transaction failed, so nothing of it was committed."
+        raise RuntimeError(message)
+
+
+async def _roll_back(connection: Any) -> None:
+    """Ends a transaction, or the connection where even that is not possible; raises nothing new.
+
+    After a statement that was cancelled the driver waits here until the server has stopped it.
+    """
+    try:
+        await connection.execute("rollback")
+    except (asyncpg.PostgresError, *LOST):
+        _drop(connection)
+    except BaseException:
+        _drop(connection)
+        raise
+
+
+def _drop(connection: Any) -> None:
+    with suppress(asyncpg.InterfaceError):  # it is gone already
+        connection.terminate()
 
 
 async def _prepare(connection: Any) -> None:
@@ -212,7 +258,12 @@ async def _require_fitness(connection: Any) -> None:
         raise RuntimeError(message)
 
 
-def translated(error: asyncpg.PostgresError) -> Exception:
-    """Gives the expected error that a refusal of our own functions stands for, or the error."""
-    kind = RAISED.get(error.sqlstate or "")
-    return kind(error.args[0]) if kind else error
+def translated(error: Exception) -> Exception:
+    """Gives the expected error that a refusal or a lost connection stands for, or else the error.
+
+    Refusals are those of our own functions; their message is the function's.
+    """
+    if isinstance(error, LOST):
+        return Unavailable(GONE)
+    kind = RAISED.get(getattr(error, "sqlstate", None) or "")
+    return kind(str(error)) if kind else error

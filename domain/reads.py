@@ -8,18 +8,18 @@ leave the transaction in pieces under its siblings.
 from __future__ import annotations
 
 import asyncio
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, suppress
 from typing import TYPE_CHECKING, Any
 
 from domain import paging
-from domain.database import LOST, Row
+from domain.database import LOST, Row, translated
 from domain.errors import DomainError, Unauthenticated, Unavailable
 from domain.paging import MERGED_DEPARTMENTS, Page, Rows
 from domain.scope import Identity, Scope, opening
 from domain.statements import Statement
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Coroutine, Sequence
     from uuid import UUID
 
     from domain.database import Database, Hold
@@ -44,11 +44,13 @@ class Reads:
         self._hold = hold
         self._lock = asyncio.Lock()
         self._stack = AsyncExitStack()
-        self._running: set[asyncio.Task[list[Row]]] = set()
+        self._running: set[asyncio.Task[Any]] = set()
         self._connection: Any = None
         self._departments = 0
         self._scope: Scope | None = None
-        self._closed = False
+        self._refusal: DomainError | None = None
+        self._closing: asyncio.Task[None] | None = None
+        self._ended = False
         self.failure: BaseException | None = None
         """The first unexpected failure of a statement; the whole operation fails with it."""
 
@@ -57,10 +59,8 @@ class Reads:
 
         Raises `Unauthenticated` when nobody is signed in, and what the database refuses.
         """
-        task = asyncio.ensure_future(self._run(statement, statement.arguments(values)))
-        self._running.add(task)
-        task.add_done_callback(self._done)
-        return await asyncio.shield(task)
+        rows: list[Row] = await self._shielded(self._run(statement, statement.arguments(values)))
+        return rows
 
     async def row(self, statement: Statement, **values: Any) -> Row | None:
         """The only row of a statement, or None."""
@@ -99,7 +99,7 @@ class Reads:
     async def page(self, model: type[Base], page: Page) -> Rows:
         """A page over all that the scope opens."""
         arguments = page.arguments(model)
-        await self._opened()
+        await self._shielded(self._opened())
         merged = self._departments <= MERGED_DEPARTMENTS
         statement = paging.scoped(model, page.shape(), merged=merged)
         return Rows.of(await self.rows(statement, **arguments), page)
@@ -119,43 +119,72 @@ class Reads:
         return self._scope
 
     async def close(self) -> None:
-        """Waits for what still runs and gives the connection back."""
-        if self._closed:
-            return
-        self._closed = True
+        """Waits for what still runs and gives the connection back, even if the wait is cancelled.
+
+        Whatever asks afterwards is refused. It may be called again.
+        """
+        if self._closing is None:
+            self._closing = asyncio.ensure_future(self._close())
+        await asyncio.shield(self._closing)
+
+    async def _close(self) -> None:
         while self._running:
-            await asyncio.gather(*self._running, return_exceptions=True)
-        await self._stack.aclose()
+            await asyncio.wait(self._running)
+        self._ended = True
+        failure = self.failure
+        # Nothing was to be committed, so a connection that is lost only now takes nothing away.
+        with suppress(Unavailable):
+            if failure is None:
+                await self._stack.aclose()
+            else:
+                await self._stack.__aexit__(type(failure), failure, failure.__traceback__)
+
+    async def _shielded(self, statement: Coroutine[Any, Any, Any]) -> Any:
+        task = asyncio.ensure_future(statement)
+        self._running.add(task)
+        task.add_done_callback(self._done)
+        return await asyncio.shield(task)
 
     async def _opened(self) -> None:
         async with self._lock:
             await self._open()
 
     async def _open(self) -> Any:
+        if self._refusal is not None:
+            raise self._refusal
+        if self._ended:
+            message = "This snapshot has ended."
+            raise RuntimeError(message)
         if self._connection is None:
-            if self._identity is None:
-                message = "Sign in first: this needs an access token."
-                raise Unauthenticated(message)
-            transaction = self._database.transaction(
-                opening(self._identity, write=False), self._hold
-            )
-            self._connection, self._departments = await self._stack.enter_async_context(transaction)
+            try:
+                self._connection, self._departments = await self._entered()
+            except DomainError as error:
+                # Each further statement would only be refused for the same reason, and as slowly.
+                self._refusal = error
+                raise
+            except BaseException as error:
+                self.failure = error
+                raise
         return self._connection
+
+    async def _entered(self) -> tuple[Any, int]:
+        if self._identity is None:
+            message = "Sign in first: this needs an access token."
+            raise Unauthenticated(message)
+        text = opening(self._identity, write=False)
+        return await self._stack.enter_async_context(self._database.transaction(text, self._hold))
 
     async def _run(self, statement: Statement, arguments: list[Any]) -> list[Row]:
         async with self._lock:
             if self.failure is not None:
                 raise self.failure
+            connection = await self._open()
             try:
-                connection = await self._open()
                 rows: list[Row] = await connection.fetch(
                     statement.text, *arguments, record_class=statement.row
                 )
-            except DomainError:
-                raise
             except LOST as error:
-                message = "The database went away. Try again."
-                self.failure = Unavailable(message)
+                self.failure = translated(error)
                 raise self.failure from error
             except BaseException as error:
                 # The transaction is spoiled: nothing that follows in it could be trusted.
@@ -163,7 +192,7 @@ class Reads:
                 raise
             return rows
 
-    def _done(self, task: asyncio.Task[list[Row]]) -> None:
+    def _done(self, task: asyncio.Task[Any]) -> None:
         self._running.discard(task)
         if not task.cancelled():
             # Nobody may be left to await a shielded statement; its failure is kept above.

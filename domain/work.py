@@ -17,8 +17,15 @@ from uuid import UUID
 import asyncpg
 import orjson
 
-from domain.database import Hold, Row, translated
-from domain.errors import Conflict, DomainError, Forbidden, NotFound, Unauthenticated
+from domain.database import LOST, Hold, Row, translated
+from domain.errors import (
+    Conflict,
+    DomainError,
+    Forbidden,
+    InvalidInput,
+    NotFound,
+    Unauthenticated,
+)
 from domain.reads import SCOPE
 from domain.scope import Identity, Scope, opening
 from domain.statements import Statement, compiled
@@ -33,6 +40,8 @@ if TYPE_CHECKING:
     from domain.jobs.models import EventKind, JobStatus
     from domain.models import Base
     from domain.permissions import Permission
+
+LONGEST_KEY = 200
 
 NEW_ID = Statement("select uuidv7() as id", (), {}, Row)
 
@@ -68,13 +77,13 @@ class Work:
 
         Raises `NotFound` where the department is outside the scope, else `Forbidden`.
         """
-        self._cleared = True
         if department_id not in self.scope.departments:
             message = "There is no such department."
             raise NotFound(message)
         if permission not in self.scope.permissions:
             message = f"This needs the permission {permission}."
             raise Forbidden(message)
+        self._cleared = True
 
     def public(self) -> None:
         """Declares that this work needs no permission, because it is how one gets them."""
@@ -91,12 +100,12 @@ class Work:
     async def become(self, user_id: UUID) -> None:
         """Makes public work act for an account that has proved itself, or tries to."""
         self.identity = Identity(user_id, None)
-        await self._connection.execute(f"set local app.user_id = '{user_id}'")
+        await self._fetch("select set_config('app.user_id', $1, true)", str(user_id))
 
     async def widen(self, department_id: UUID) -> None:
         """Adds a department that this work is about to make to its scope."""
         self.scope = Scope(self.scope.departments | {department_id}, self.scope.permissions)
-        await self._connection.fetch(
+        await self._fetch(
             "select set_config('app.department_ids', $1, true)",
             "{" + ",".join(str(d) for d in self.scope.departments) + "}",
         )
@@ -106,16 +115,12 @@ class Work:
     ) -> list[Row]:
         """Runs a statement; its rows, if it gives any, are of ``model``.
 
-        Raises `Conflict`, `NotFound` or `Unauthenticated` as the database's own rules refuse.
+        Raises `Conflict`, `NotFound` or `Unauthenticated` as the database's own rules refuse, and
+        `Unavailable` when the connection is lost.
         """
         statement = executable if isinstance(executable, Statement) else compiled(executable, model)
-        try:
-            rows: list[Row] = await self._connection.fetch(
-                statement.text, *statement.arguments(values), record_class=statement.row
-            )
-        except asyncpg.PostgresError as error:
-            raise translated(error) from error
-        return rows
+        arguments = statement.arguments(values)
+        return await self._fetch(statement.text, *arguments, kind=statement.row)
 
     async def row(
         self, executable: Executable | Statement, model: type[Base] | None = None, **values: Any
@@ -162,13 +167,16 @@ class Work:
         """Takes an idempotency key; gives the id of what it made before, or None when it is new.
 
         Twins wait here for each other, because a key is unique for its user. Raises `Conflict`
-        when the key was used for something else.
+        when the key was used for something else, `InvalidInput` for what can be no key.
         """
         if key is None:
             return None
+        if not 0 < len(key) <= LONGEST_KEY or "\0" in key:
+            message = f"An idempotency key has 1 to {LONGEST_KEY} characters, NUL not among them."
+            raise InvalidInput.at("idempotencyKey", message)
         text = orjson.dumps(given, option=orjson.OPT_SORT_KEYS, default=str)
         digest = hashlib.sha256(text).hexdigest()
-        taken = await self._connection.fetchrow(
+        taken = await self._fetch(
             "insert into idempotency_keys (user_id, key, operation, input_hash) "
             "values ($1, $2, $3, $4) on conflict (user_id, key) do nothing returning id",
             self.user_id,
@@ -176,15 +184,15 @@ class Work:
             operation,
             digest,
         )
-        if taken is not None:
+        if taken:
             return None
-        row = await self._connection.fetchrow(
+        (row,) = await self._fetch(
             "select operation, input_hash, object_id from idempotency_keys "
             "where user_id = $1 and key = $2",
             self.user_id,
             key,
         )
-        if row is None or row.operation != operation or row.input_hash != digest:
+        if row.operation != operation or row.input_hash != digest:
             message = "This idempotency key was used with another input. Choose a new key."
             raise Conflict(message)
         return UUID(str(row.object_id)) if row.object_id else None
@@ -192,19 +200,26 @@ class Work:
     async def made(self, key: str | None, object_id: UUID) -> None:
         """Notes what an idempotency key made, for its replays."""
         if key is not None:
-            await self._connection.execute(
+            await self._fetch(
                 "update idempotency_keys set object_id = $1 where user_id = $2 and key = $3",
                 object_id,
                 self.user_id,
                 key,
             )
 
+    async def _fetch(self, text: str, *arguments: Any, kind: type[Row] = Row) -> list[Row]:
+        try:
+            rows: list[Row] = await self._connection.fetch(text, *arguments, record_class=kind)
+        except (asyncpg.PostgresError, *LOST) as error:
+            raise translated(error) from error
+        return rows
+
     async def _finish(self) -> None:
         if not self._cleared:
             message = "This work required no permission, so it may not commit."
             raise RuntimeError(message)
         if self._events:
-            await self._connection.execute("select append_job_events($1)", self._events)
+            await self._fetch("select append_job_events($1)", self._events)
 
 
 @asynccontextmanager
