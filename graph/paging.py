@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated, Any, Generic, Protocol, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, Generic, Protocol, TypeVar, cast
 
 import strawberry
 
@@ -152,7 +152,7 @@ def page_of(
     return page
 
 
-def scoped(info: Info, model: type[Base], page: Page) -> Any:
+def scoped(info: Info, model: type[Base], page: Page) -> Connection[Any]:
     """A connection over all that the scope opens."""
     # A snapshot per event: the listing keeps the one that it was made in.
     reads = info.context.reads
@@ -161,16 +161,23 @@ def scoped(info: Info, model: type[Base], page: Page) -> Any:
     async def load(_reads: Any, keys: list[Any]) -> dict[Any, Rows]:
         return {keys[0]: await reads.page(model, page)}
 
-    return Listing(
+    listing = Listing(
         load=lambda: loaders.by(load, None), count=lambda: reads.count(model, page.conditions)
     )
+    return _as_connection(listing)
 
 
-def children(info: Info, model: type[Base], parent: str, key: UUID, page: Page) -> Any:
+def children(info: Info, model: type[Base], parent: str, key: UUID, page: Page) -> Connection[Any]:
     """A connection over the rows whose foreign key ``parent`` is ``key``."""
     context: Context = info.context
     loaders = context.loaders
-    return Listing(
+    listing = Listing(
         load=lambda: loaders.many(model, parent, key, page),
         count=lambda: loaders.count(model, parent, key, page.conditions),
     )
+    return _as_connection(listing)
+
+
+def _as_connection(listing: Listing) -> Connection[Any]:
+    # A Connection's fields read a Listing; Strawberry needs the one, type checkers the other.
+    return cast("Connection[Any]", listing)

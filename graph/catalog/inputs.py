@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 from enum import Enum
+from typing import TYPE_CHECKING
 
 import strawberry
 
@@ -15,57 +16,62 @@ from graph.scalars import BigInt, key_of
 
 KEY = "Repeating a call with the same key makes nothing twice."
 
-FileType = described(
-    models.FileType,
-    "The forms of file that can be ingested.",
-    {
-        models.FileType.CSV: "Fields split by a delimiter, in any encoding and dialect.",
-        models.FileType.TSV: "Fields split by tabs.",
-        models.FileType.JSON: "One JSON document.",
-        models.FileType.JSONL: "One JSON document a line.",
-        models.FileType.XML: "An XML document.",
-        models.FileType.EXCEL: "A workbook: xlsx, xlsm, xls or ods.",
-        models.FileType.PARQUET: "Parquet.",
-    },
-)
+if TYPE_CHECKING:
+    # To type checkers the graph's form of an enum is the domain's: the same values.
+    from domain.catalog.downloads import DownloadKind
+    from domain.catalog.models import DatasetStatus, FileType, UploadStatus
+else:
+    FileType = described(
+        models.FileType,
+        "The forms of file that can be ingested.",
+        {
+            models.FileType.CSV: "Fields split by a delimiter, in any encoding and dialect.",
+            models.FileType.TSV: "Fields split by tabs.",
+            models.FileType.JSON: "One JSON document.",
+            models.FileType.JSONL: "One JSON document a line.",
+            models.FileType.XML: "An XML document.",
+            models.FileType.EXCEL: "A workbook: xlsx, xlsm, xls or ods.",
+            models.FileType.PARQUET: "Parquet.",
+        },
+    )
 
-DatasetStatus = described(
-    models.DatasetStatus,
-    "How far a dataset has come.",
-    {
-        models.DatasetStatus.UPLOADING: "Its bytes are on their way.",
-        models.DatasetStatus.UPLOADED: "Its bytes have arrived.",
-        models.DatasetStatus.VALIDATING: "Its file is being checked.",
-        models.DatasetStatus.VALIDATED: "Its file is what it claims to be.",
-        models.DatasetStatus.PROCESSING: "Its rows are being cleaned to typed Parquet.",
-        models.DatasetStatus.COMPLETED: "Its rows can be read as Parquet.",
-        models.DatasetStatus.FAILED: "Something went wrong; validationErrors or its jobs say what.",
-    },
-)
+    DatasetStatus = described(
+        models.DatasetStatus,
+        "How far a dataset has come.",
+        {
+            models.DatasetStatus.UPLOADING: "Its bytes are on their way.",
+            models.DatasetStatus.UPLOADED: "Its bytes have arrived.",
+            models.DatasetStatus.VALIDATING: "Its file is being checked.",
+            models.DatasetStatus.VALIDATED: "Its file is what it claims to be.",
+            models.DatasetStatus.PROCESSING: "Its rows are being cleaned to typed Parquet.",
+            models.DatasetStatus.COMPLETED: "Its rows can be read as Parquet.",
+            models.DatasetStatus.FAILED: "It failed; validationErrors or its jobs say why.",
+        },
+    )
 
-UploadStatus = described(
-    models.UploadStatus,
-    "How far an upload has come.",
-    {
-        models.UploadStatus.UPLOADING: "It takes bytes.",
-        models.UploadStatus.UPLOADED: "All bytes have arrived; their validation waits.",
-        models.UploadStatus.PROCESSING: "The bytes are being validated.",
-        models.UploadStatus.COMPLETED: "The bytes are valid and kept.",
-        models.UploadStatus.FAILED: "The bytes are not what was promised.",
-        models.UploadStatus.ABORTED: "Somebody gave it up.",
-        models.UploadStatus.EXPIRED: "Its time ran out before all bytes had arrived.",
-    },
-)
+    UploadStatus = described(
+        models.UploadStatus,
+        "How far an upload has come.",
+        {
+            models.UploadStatus.UPLOADING: "It takes bytes.",
+            models.UploadStatus.UPLOADED: "All bytes have arrived; their validation waits.",
+            models.UploadStatus.PROCESSING: "The bytes are being validated.",
+            models.UploadStatus.COMPLETED: "The bytes are valid and kept.",
+            models.UploadStatus.FAILED: "The bytes are not what was promised.",
+            models.UploadStatus.ABORTED: "Somebody gave it up.",
+            models.UploadStatus.EXPIRED: "Its time ran out before all bytes had arrived.",
+        },
+    )
 
-DownloadKind = described(
-    downloads.DownloadKind,
-    "The files that a dataset has.",
-    {
-        downloads.DownloadKind.RAW: "The file as it was uploaded; it is kept for 90 days.",
-        downloads.DownloadKind.PROCESSED: "The rows as typed Parquet.",
-        downloads.DownloadKind.REJECTS: "The lines that could not be kept, with their reasons.",
-    },
-)
+    DownloadKind = described(
+        downloads.DownloadKind,
+        "The files that a dataset has.",
+        {
+            downloads.DownloadKind.RAW: "The file as it was uploaded; it is kept for 90 days.",
+            downloads.DownloadKind.PROCESSED: "The rows as typed Parquet.",
+            downloads.DownloadKind.REJECTS: "The lines that could not be kept, with their reasons.",
+        },
+    )
 
 
 def _key(type_name: str, text: str | None) -> object:

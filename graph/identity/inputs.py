@@ -62,7 +62,7 @@ class DepartmentOrderBy:
 
     def order(self) -> Order:
         """The order of the list."""
-        return Order(self.field.value, descending=self.direction is Direction.DESC)
+        return Order(str(self.field.value), descending=self.direction is Direction.DESC)
 
 
 @strawberry.input(description="Which users to give: those that meet all that is set.")
@@ -111,7 +111,7 @@ class UserOrderBy:
 
     def order(self) -> Order:
         """The order of the list."""
-        return Order(self.field.value, descending=self.direction is Direction.DESC)
+        return Order(str(self.field.value), descending=self.direction is Direction.DESC)
 
 
 @strawberry.input(description="What login needs.")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 from enum import Enum
+from typing import TYPE_CHECKING
 
 import strawberry
 
@@ -12,34 +13,38 @@ from domain.paging import Condition, Operator, Order
 from graph.enums import Direction, described, values
 from graph.scalars import Json, key_of
 
-JobType = described(
-    models.JobType,
-    "The kinds of work that a worker can do.",
-    {
-        models.JobType.ETL: "Cleans a dataset to typed Parquet.",
-        models.JobType.ML_INFERENCE: "Finds what a department wants to know of a dataset.",
-        models.JobType.VALIDATION: "Checks a file's bytes, form and types.",
-        models.JobType.CONVERSION: "Converts a file to another form.",
-        models.JobType.EXTRACTION: "Extracts tables from a file.",
-        models.JobType.SCHEMA_DEDUCTION: "Deduces a dataset's schema.",
-        models.JobType.EDA: "Explores a dataset and writes a report.",
-        models.JobType.ANALYSIS: "Profiles a dataset's columns and its quality.",
-        models.JobType.PIPELINE: "Runs a pipeline.",
-        models.JobType.TRAINING: "Trains models.",
-    },
-)
+if TYPE_CHECKING:
+    # To type checkers the graph's form of an enum is the domain's: the same values.
+    from domain.jobs.models import JobStatus, JobType
+else:
+    JobType = described(
+        models.JobType,
+        "The kinds of work that a worker can do.",
+        {
+            models.JobType.ETL: "Cleans a dataset to typed Parquet.",
+            models.JobType.ML_INFERENCE: "Finds what a department wants to know of a dataset.",
+            models.JobType.VALIDATION: "Checks a file's bytes, form and types.",
+            models.JobType.CONVERSION: "Converts a file to another form.",
+            models.JobType.EXTRACTION: "Extracts tables from a file.",
+            models.JobType.SCHEMA_DEDUCTION: "Deduces a dataset's schema.",
+            models.JobType.EDA: "Explores a dataset and writes a report.",
+            models.JobType.ANALYSIS: "Profiles a dataset's columns and its quality.",
+            models.JobType.PIPELINE: "Runs a pipeline.",
+            models.JobType.TRAINING: "Trains models.",
+        },
+    )
 
-JobStatus = described(
-    models.JobStatus,
-    "Where a job stands; the last three are final.",
-    {
-        models.JobStatus.QUEUED: "It waits for a worker.",
-        models.JobStatus.PROCESSING: "A worker is at it.",
-        models.JobStatus.SUCCEEDED: "It is done, and what it made is published.",
-        models.JobStatus.FAILED: "It failed for good.",
-        models.JobStatus.CANCELLED: "Somebody cancelled it.",
-    },
-)
+    JobStatus = described(
+        models.JobStatus,
+        "Where a job stands; the last three are final.",
+        {
+            models.JobStatus.QUEUED: "It waits for a worker.",
+            models.JobStatus.PROCESSING: "A worker is at it.",
+            models.JobStatus.SUCCEEDED: "It is done, and what it made is published.",
+            models.JobStatus.FAILED: "It failed for good.",
+            models.JobStatus.CANCELLED: "Somebody cancelled it.",
+        },
+    )
 
 
 @strawberry.input(description="Which jobs to give: those that meet all that is set.")
@@ -96,7 +101,7 @@ class JobOrderBy:
 
     def order(self) -> Order:
         """The order of the list."""
-        return Order(self.field.value, descending=self.direction is Direction.DESC)
+        return Order(str(self.field.value), descending=self.direction is Direction.DESC)
 
 
 @strawberry.enum(description="What attempts can be ordered by.")
@@ -119,7 +124,7 @@ class AttemptOrderBy:
 
     def order(self) -> Order:
         """The order of the list."""
-        return Order(self.field.value, descending=self.direction is Direction.DESC)
+        return Order(str(self.field.value), descending=self.direction is Direction.DESC)
 
 
 @strawberry.input(description="Which results to give: those that meet all that is set.")
@@ -172,7 +177,7 @@ class ResultOrderBy:
 
     def order(self) -> Order:
         """The order of the list."""
-        return Order(self.field.value, descending=self.direction is Direction.DESC)
+        return Order(str(self.field.value), descending=self.direction is Direction.DESC)
 
 
 @strawberry.input(description="What startJob needs.")

@@ -31,18 +31,22 @@ LazyActor = Annotated["Actor", strawberry.lazy("graph.identity.types")]
 LazyDepartment = Annotated["Department", strawberry.lazy("graph.identity.types")]
 LazyDataset = Annotated["Dataset", strawberry.lazy("graph.catalog.types")]
 
-AttemptOutcome = described(
-    models.AttemptOutcome,
-    "How one attempt at a job ended.",
-    {
-        models.AttemptOutcome.SUCCEEDED: "It did its work and published it.",
-        models.AttemptOutcome.FAILED: "It failed for good, and the job with it.",
-        models.AttemptOutcome.RETRIED: "It failed, and the job waits for another attempt.",
-        models.AttemptOutcome.LOST: "Its worker stopped answering.",
-        models.AttemptOutcome.CANCELLED: "It was stopped because the job was cancelled.",
-        models.AttemptOutcome.HANDED_BACK: "Its worker stopped and put the job back.",
-    },
-)
+if TYPE_CHECKING:
+    # To type checkers the graph's form of an enum is the domain's: the same values.
+    from domain.jobs.models import AttemptOutcome
+else:
+    AttemptOutcome = described(
+        models.AttemptOutcome,
+        "How one attempt at a job ended.",
+        {
+            models.AttemptOutcome.SUCCEEDED: "It did its work and published it.",
+            models.AttemptOutcome.FAILED: "It failed for good, and the job with it.",
+            models.AttemptOutcome.RETRIED: "It failed, and the job waits for another attempt.",
+            models.AttemptOutcome.LOST: "Its worker stopped answering.",
+            models.AttemptOutcome.CANCELLED: "It was stopped because the job was cancelled.",
+            models.AttemptOutcome.HANDED_BACK: "Its worker stopped and put the job back.",
+        },
+    )
 
 
 @node(models.JobAttempt, "One run of a job by one worker, and how it ended.")

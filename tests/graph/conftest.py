@@ -20,16 +20,17 @@ if TYPE_CHECKING:
 
 @pytest.fixture(scope="session")
 def settings(servers: Servers, process_number: int, settings: Settings) -> Iterator[Settings]:
-    """A database whose jobs the product's worker runs: it would take those of other tests."""
-    yield from own_database(servers, process_number, settings, "graph")
+    """A database with the first accounts, whose jobs the product's worker alone runs: it would take
+    those of other tests.
+    """
+    for own in own_database(servers, process_number, settings, "graph"):
+        assert own.owner_database_url is not None
+        asyncio.run(bootstrap(own.owner_database_url.get_secret_value(), product.PASSWORD))
+        yield own
 
 
 @pytest.fixture(scope="session")
 def served(settings: Settings) -> Iterator[product.Product]:
-    """An API and a worker on this process's database, where admin@, sales@, supply@ and finance@
-    sign in with the one password.
-    """
-    assert settings.owner_database_url is not None
-    asyncio.run(bootstrap(settings.owner_database_url.get_secret_value(), product.PASSWORD))
+    """An API and a worker, where admin@, sales@, supply@ and finance@aetherflow.local sign in."""
     with product.running(settings) as running:
         yield running
