@@ -79,11 +79,7 @@ def deduce(
     when the relation does not read.
     """
     width = len(families)
-    limit = max(min(SAMPLE_ROWS, SAMPLE_CELLS // width), 20)
-    rows = connection.execute(select("*", relation, f"limit {limit}")).fetchall()
-    samples: list[set[str]] = [
-        {row[at] for row in rows if row[at] is not None} for at in range(width)
-    ]
+    samples = _samples(connection, relation, width)
     _fill_sparse(connection, relation, samples)
     candidates = [
         _candidate(f"c{at}", samples[at], families[at], comma=comma) for at in range(width)
@@ -94,6 +90,18 @@ def deduce(
         count = _survey(connection, relation, batch)
         reach((start + len(batch)) / width)
     return count, candidates, _settle(candidates)
+
+
+def _samples(connection: duckdb.DuckDBPyConnection, relation: str, width: int) -> list[set[str]]:
+    """Gives the values that each column has in the first records."""
+    limit = max(min(SAMPLE_ROWS, SAMPLE_CELLS // width), 20)
+    samples: list[set[str]] = []
+    for start in range(0, width, BATCH_COLUMNS):
+        places = range(start, min(start + BATCH_COLUMNS, width))
+        asked = ", ".join(f"c{at}" for at in places)
+        rows = connection.execute(select(asked, relation, f"limit {limit}")).fetchall()
+        samples += [{row[at] for row in rows if row[at] is not None} for at in range(len(places))]
+    return samples
 
 
 def _fill_sparse(

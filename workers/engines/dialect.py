@@ -141,7 +141,7 @@ def _opens(data: bytes, dialect: Dialect) -> bool:
 
 
 def _spoils(sample: Sample, dialect: Dialect) -> bool:
-    """Whether taking the character for quotes makes many of the records that have it malformed.
+    """Whether taking the character for quotes makes most of the records that have it malformed.
 
     Then it is text: inches, or quotes that were never escaped.
     """
@@ -150,7 +150,7 @@ def _spoils(sample: Sample, dialect: Dialect) -> bool:
     spoilt = [
         record is None for _, _, record in records if record is None or dialect.quote in record
     ]
-    return sum(spoilt) > 0.3 * len(spoilt)
+    return sum(spoilt) * 2 > len(spoilt)
 
 
 def _score(sample: Sample, dialect: Dialect) -> tuple[float, int]:

@@ -167,6 +167,8 @@ class Records:
             if end < len(data) or not self._window.ended:
                 return None
             block += newline
+        if end - at > MAX_RECORD_BYTES:
+            return None  # A block is only as long as that where a single line is.
         if _is_damaged(block) or (grammar.width == 1 and self._may_hide_blanks(block)):
             return None
         lines = 0
@@ -180,9 +182,11 @@ class Records:
         shapes = block.translate(None, grammar.beyond).split(newline)[1:-1]
         plain = shapes.count(grammar.plain[0])
         if plain != len(shapes):
-            plain += shapes.count(grammar.plain[1])
-        if plain != len(shapes):
-            return None
+            returned = shapes.count(grammar.plain[1])
+            # A carriage return may also end a record inside of what is taken for a line here.
+            if plain + returned != len(shapes) or block.count(b"\r\n") != returned:
+                return None
+            plain = len(shapes)
         self.quoted_newlines |= lines > plain
         return plain
 
@@ -196,9 +200,12 @@ class Records:
         plain, beyond = self._grammar.plain, self._grammar.beyond
         one_column = self._grammar.width == 1
         for line in self._window.data[at:end].split(self._newline):
+            shape = line.translate(None, beyond)
             if at < end and (
-                line.translate(None, beyond) not in plain
+                shape not in plain
+                or (shape == plain[1] and not line.endswith(b"\r"))
                 or _is_damaged(line)
+                or len(line) >= MAX_RECORD_BYTES
                 or (one_column and line in (b"", b"\r"))
                 or at + len(line) == end
             ):
