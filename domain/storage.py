@@ -104,8 +104,13 @@ class Storage:
             async with answered():
                 await self._client.head_bucket(Bucket=self._bucket)
         except NoSuchObject:
+            region = self._settings.s3_region
+            # S3 takes the name of every region here but that of its first one.
+            place = {"CreateBucketConfiguration": {"LocationConstraint": region}}
             async with answered():
-                await self._client.create_bucket(Bucket=self._bucket)
+                await self._client.create_bucket(
+                    Bucket=self._bucket, **({} if region == "us-east-1" else place)
+                )
 
     async def presign_put(
         self, key: str, size: int, content_type: str, seconds: int

@@ -57,8 +57,11 @@ async def put(storage: Storage, key: str, body: bytes) -> None:
     assert await sent(request, body) == 200
 
 
-async def test_makes_a_missing_bucket_once(settings: Settings) -> None:
-    storage = Storage(settings.model_copy(update={"s3_bucket": f"made-{uuid4()}"}))
+@pytest.mark.parametrize("region", ["us-east-1", "eu-central-1"])
+async def test_makes_a_missing_bucket_once(settings: Settings, region: str) -> None:
+    storage = Storage(
+        settings.model_copy(update={"s3_bucket": f"made-{uuid4()}", "s3_region": region})
+    )
     await storage.open()
     await storage.ensure_bucket()
     await storage.ensure_bucket()
@@ -188,9 +191,7 @@ async def test_a_large_file_passes_in_bounded_memory(
     assert grown < 150 * MiB
 
 
-async def test_a_failed_upload_leaves_no_parts(
-    storage: Storage, key: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_a_failed_upload_leaves_no_parts(storage: Storage, key: str, tmp_path: Path) -> None:
     source = tmp_path / "source"
     source.write_bytes(bytes(3 * PART_BYTES))
 

@@ -11,6 +11,8 @@ from domain.errors import Conflict, InvalidInput
 from domain.lifecycle.completion import complete_upload
 from domain.lifecycle.deletion import delete_dataset
 from domain.lifecycle.uploads import abort_upload, resume_upload
+from domain.s3 import NoSuchUpload
+from domain.storage import Storage
 from tests.domain.lifecycle.conftest import MiB, Sender
 from tests.factories.unchanged import nothing_changes
 
@@ -139,6 +141,35 @@ async def test_an_object_of_another_size_is_refused(sender: Sender, owner: Any) 
     assert refused.value.fields[0].code == "wrong_size"
     await sender.send(upload_id, CONTENT)
     await complete_upload(sender.flow, upload_id)
+
+
+async def test_a_part_of_another_size_is_missing(sender: Sender, owner: Any) -> None:
+    upload_id = await sender.begin(LARGE)
+    await sender.send(upload_id, LARGE, only=[1, 2])
+    upload = await sender.upload(upload_id)
+    # The bucket's other users are not held to the signed size.
+    other = await sender.storage.presign_part(upload.s3_key, upload.s3_multipart_id, 3, 3, 60)
+    async with httpx.AsyncClient() as client:
+        assert (await client.put(other.url, content=b"a,b")).status_code == 200
+    async with nothing_changes(owner):
+        with pytest.raises(Conflict, match=r"1 of 3 parts .*: 3\."):
+            await complete_upload(sender.flow, upload_id)
+    assert await resume_upload(sender.flow, upload_id) == [3]
+
+
+async def test_a_lost_answer_of_the_storage_does_no_harm(
+    sender: Sender, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    upload_id = await sent(sender, LARGE)
+    complete = Storage.complete_multipart
+
+    async def lost(self: Storage, key: str, multipart_id: str, parts: Any) -> None:
+        await complete(self, key, multipart_id, parts)
+        # What its own second try is told once the first one's answer was lost.
+        raise NoSuchUpload
+
+    monkeypatch.setattr(Storage, "complete_multipart", lost)
+    assert (await complete_upload(sender.flow, upload_id)).job_id is not None
 
 
 async def test_claimed_etags_are_compared(sender: Sender, owner: Any) -> None:
