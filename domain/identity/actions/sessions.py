@@ -117,15 +117,11 @@ async def refresh_session(
         work.public()
         await work.become(claims.user_id)
         session = await work.row(
-            select(Session.generation)
-            .join(User, User.id == Session.user_id)
-            .where(
+            select(Session.generation).where(
                 Session.id == claims.session_id,
                 Session.user_id == claims.user_id,
                 Session.revoked_at.is_(None),
                 Session.expires_at > func.now(),
-                User.is_active,
-                User.deleted_at.is_(None),
             )
         )
         if session is None:

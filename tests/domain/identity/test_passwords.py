@@ -40,7 +40,12 @@ async def test_rejects_a_nul_which_other_programs_stop_at() -> None:
 
 
 async def test_bytes_beyond_what_bcrypt_reads_are_not_ignored() -> None:
-    hashed = await hash_password("x" * 72)
+    assert not await verify("x" * 73, await hash_password("x" * 72))
+
+
+async def test_what_stands_in_for_an_impossible_password_opens_nothing() -> None:
+    hashed = await hash_password("impossible")
+    assert await verify("impossible", hashed)
     assert not await verify("x" * 73, hashed)
 
 

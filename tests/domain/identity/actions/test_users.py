@@ -208,13 +208,25 @@ async def test_nobody_creates_an_account_with_more_rights_than_its_own(office: O
     assert await office.roles_of(user_id) == {"registrar"}
 
 
-async def lesser_role(office: Office) -> None:
-    """A role that registers users and may do nothing else."""
+async def test_giving_roles_needs_the_permission_to_assign_them(office: Office) -> None:
+    await lesser_role(office, "clerk", "user:read", "user:write")
+    clerk = await office.rows.person(office.place, roles=("clerk",))
+    attempt = created(office, newcomer(office.place, roles=("clerk",)), clerk)
+    assert "role:assign" in await refused(office, Forbidden, attempt)
+    await created(office, newcomer(office.place), clerk)
+
+
+REGISTERING = ("user:read", "user:write", "role:assign")
+
+
+async def lesser_role(office: Office, name: str = "registrar", *permissions: str) -> None:
+    """A role that registers users, unless said otherwise, and may do nothing else."""
     role_id = await office.rows.connection.fetchval(
-        "insert into roles (name) values ('registrar') "
-        "on conflict (name) do update set name = excluded.name returning id"
+        "insert into roles (name) values ($1) "
+        "on conflict (name) do update set name = excluded.name returning id",
+        name,
     )
-    for permission in ("user:read", "user:write", "role:assign"):
+    for permission in permissions or REGISTERING:
         await office.rows.connection.execute(
             "insert into role_permissions (role_id, permission) values ($1, $2) "
             "on conflict do nothing",
