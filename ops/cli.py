@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from domain.errors import DomainError
 from ops.commands import api, bench, migrate, schema, token, up, upload, user, worker
 from ops.failure import CommandFailed
+from ops.servers.errors import ServerFailed
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -58,7 +59,7 @@ def main(words: Sequence[str] | None = None) -> int:
     arguments = parser().parse_args(words)
     try:
         return int(arguments.run(arguments))
-    except (CommandFailed, DomainError) as failed:
+    except (CommandFailed, DomainError, ServerFailed) as failed:
         print(f"aetherflow: {failed}", file=sys.stderr, flush=True)
         return 1
     except KeyboardInterrupt:

@@ -47,8 +47,10 @@ query Jobs($id: ID!) {
 BARE = """
 import json, sys, time, duckdb
 source, target = sys.argv[1:]
+connection = duckdb.connect()
+connection.execute("set enable_progress_bar = false")
 began = time.perf_counter()
-duckdb.sql(
+connection.execute(
     f"copy (from read_csv('{source}')) to '{target}' (format parquet, compression zstd)"
 )
 print(json.dumps({"seconds": time.perf_counter() - began}))
