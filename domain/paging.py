@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
@@ -12,6 +12,7 @@ from uuid import UUID
 import orjson
 from sqlalchemy import (
     ARRAY,
+    BigInteger,
     ColumnElement,
     DateTime,
     Integer,
@@ -34,6 +35,8 @@ from domain.scope import ScopeKind
 from domain.statements import columns, kept
 
 if TYPE_CHECKING:
+    from sqlalchemy.types import TypeEngine
+
     from domain.database import Row
     from domain.models import Base
 
@@ -67,10 +70,15 @@ class Condition:
     @property
     def argument(self) -> Any:
         """The value as the statement wants it."""
+        try:
+            value = _storable(self.value)
+        except ValueError:
+            message = "The filter holds a text or a moment that nothing can be compared with."
+            raise InvalidInput.at("filter", message) from None
         if self.operator is Operator.CONTAINS:
-            escaped = str(self.value).replace("\\", r"\\").replace("%", r"\%").replace("_", r"\_")
+            escaped = str(value).replace("\\", r"\\").replace("%", r"\%").replace("_", r"\_")
             return f"%{escaped}%"
-        return self.value
+        return value
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,28 +168,45 @@ def decoded_cursor(text: str, order: Order, model: type[Base], argument: str) ->
     try:
         name, value, key = orjson.loads(base64.urlsafe_b64decode(text + "=" * (-len(text) % 4)))
         if name == order.name:
-            kind = model.__table__.c[order.column].type.python_type
-            key_kind = model.__table__.c["id"].type.python_type
-            return _typed(value, kind), _typed(key, key_kind)
-    except (ValueError, TypeError, OverflowError):
+            fields = model.__table__.c
+            return _typed(value, fields[order.column].type), _typed(key, fields["id"].type)
+    except (ValueError, TypeError):
         message = "This is no cursor of this list. Take one from a page of it."
         raise InvalidInput.at(argument, message, "bad_cursor") from None
     message = "This cursor belongs to another order of the list. Start from its first page."
     raise InvalidInput.at(argument, message, "other_order")
 
 
-def _typed(value: Any, kind: type) -> Any:
-    if kind is datetime:
-        moment = datetime.fromisoformat(value)
-        if moment.tzinfo is None:
-            raise ValueError(value)
-        return moment
-    if kind is UUID:
-        return UUID(value)
-    if not isinstance(value, kind) or (isinstance(value, str) and "\0" in value):
+def _typed(value: Any, kind: TypeEngine[Any]) -> Any:
+    wanted = kind.python_type
+    if wanted in (datetime, UUID):
+        if not isinstance(value, str):
+            raise TypeError(value)
+        return UUID(value) if wanted is UUID else _storable(datetime.fromisoformat(value))
+    if type(value) is not wanted:
         raise TypeError(value)
-    if isinstance(value, int) and not -(2**31) <= value < 2**31:
-        raise ValueError(value)
+    if isinstance(value, int):
+        limit = 2**63 if isinstance(kind, BigInteger) else 2**31
+        if not -limit <= value < limit:
+            raise ValueError(value)
+    return _storable(value)
+
+
+def _storable(value: Any) -> Any:
+    """Gives a value as the database can take it. Raises `ValueError` for what it never could."""
+    if isinstance(value, str):
+        if "\0" in value:
+            raise ValueError(value)
+        value.encode()  # refuses half a surrogate pair, which JSON can write
+    elif isinstance(value, datetime):
+        if value.tzinfo is None:
+            raise ValueError(value)
+        try:
+            return value.astimezone(UTC)
+        except OverflowError:
+            raise ValueError(value) from None
+    elif isinstance(value, list):
+        return [_storable(each) for each in value]
     return value
 
 
