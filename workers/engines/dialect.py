@@ -49,7 +49,7 @@ class Sample:
 def read_sample(path: Path, start: int) -> Sample:
     """Reads the first megabyte, or more until it holds a line; `start` skips a byte-order mark.
 
-    Raises `EMPTY_FILE` when there is nothing but blank lines, and `TOO_MANY_COLUMNS` or
+    Raises `EMPTY_FILE` when there is nothing but white space, and `TOO_MANY_COLUMNS` or
     `LINE_TOO_LONG` when the first line does not end.
     """
     with path.open("rb") as file:
@@ -57,8 +57,8 @@ def read_sample(path: Path, start: int) -> Sample:
         if b"\n" not in data and b"\r" not in data:
             data += file.read(MAX_RECORD_BYTES + 1 - len(data))
         whole = not file.read(1)
-    if whole and not data[start:].strip(b"\r\n"):
-        raise FileError(FileErrorCode.EMPTY_FILE, "The file is empty: it has only blank lines.")
+    if whole and not data[start:].strip():
+        raise FileError(FileErrorCode.EMPTY_FILE, "The file is empty: it has only white space.")
     if not whole:
         cut = max(data.rfind(b"\n"), data.rfind(b"\r"))
         if cut < 0:

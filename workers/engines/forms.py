@@ -4,7 +4,8 @@ A form is a pattern that Python and DuckDB (RE2) read alike, and an SQL expressi
 type only when every one of its values has the form *and* casts, so that no cast can fail later.
 
 What is left as text on purpose: numbers with leading zeros or a plus sign (they are codes), with
-thousands separators or units, dates with two-digit years, words such as ``N/A`` and ``yes``.
+thousands separators or units, dates with two-digit years, times with spaces around them, words such
+as ``N/A`` and ``yes``.
 """
 
 from __future__ import annotations
@@ -99,14 +100,14 @@ def matches(text: str, pattern: str) -> str:
 MOMENTS = (
     Form("date", None, padded(ISO_DATE)),
     *(Form("date", written, padded(pattern)) for written, pattern in DATES),
-    Form("timestamp", None, padded(ISO_TIMESTAMP)),
+    Form("timestamp", None, ISO_TIMESTAMP),
     *(
         Form("timestamp", written + clock, padded(pattern + clock_pattern))
         for written, pattern in DATES
         for clock, clock_pattern in CLOCKS
     ),
-    Form("timestamptz", None, padded(ISO_ZONED)),
-    Form("time", None, padded(CLOCK)),
+    Form("timestamptz", None, ISO_ZONED),
+    Form("time", None, CLOCK),
 )
 """Forms of dates and times; of those that all values have, the first gives the type."""
 

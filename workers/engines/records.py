@@ -163,21 +163,19 @@ class Records:
         block = (
             data[at - 1 : end] if at and data[at - 1 : at] == newline else newline + data[at:end]
         )
+        complete = block.endswith(newline) or (end == len(data) and self._window.ended)
+        # A block is longer than a record may be only where a single line is.
+        if not complete or end - at > MAX_RECORD_BYTES:
+            return None
         if not block.endswith(newline):
-            if end < len(data) or not self._window.ended:
-                return None
             block += newline
-        if end - at > MAX_RECORD_BYTES:
-            return None  # A block is only as long as that where a single line is.
         if _is_damaged(block) or (grammar.width == 1 and self._may_hide_blanks(block)):
             return None
         lines = 0
         if quote and quote in block:
-            if grammar.dialect.escape != quote:
-                return None
             lines = block.count(newline) - 1
             block = grammar.quoted.sub(b"", block)
-            if quote in block:
+            if quote in block or grammar.dialect.escape != quote:
                 return None
         shapes = block.translate(None, grammar.beyond).split(newline)[1:-1]
         plain = shapes.count(grammar.plain[0])

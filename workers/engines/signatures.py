@@ -46,9 +46,10 @@ MARKUP = (
 
 # Control characters that tables do hold: white space, and the separators of ASCII and Hive.
 HARMLESS_CONTROLS = frozenset(b"\t\n\v\f\r\x01\x1a\x1b\x1c\x1d\x1e\x1f")
-CONTROLS = bytes(byte for byte in range(32) if byte not in HARMLESS_CONTROLS)
-MOST_CONTROLS = 0.1
-"""Share of other control characters (NUL among them) above which bytes are not taken for text."""
+NO_CONTROLS = bytes({*range(32, 256), *HARMLESS_CONTROLS})
+MOST_CONTROLS, MOST_KINDS = 0.1, 10
+"""Share of other control characters (NUL among them) above which bytes are not taken for text, and
+of how many kinds they may be: damaged text has a few, compressed data has all."""
 
 
 def check_type(path: Path, claimed: str) -> None:
@@ -87,8 +88,8 @@ def _check_text(head: bytes, claimed: str) -> None:
             raise _not_the(claimed, name)
     wide = wide_encoding(head)
     if wide is None:
-        controls = len(head) - len(head.translate(None, CONTROLS))
-        if controls > len(head) * MOST_CONTROLS:
+        controls = head.translate(None, NO_CONTROLS)
+        if len(set(controls)) >= MOST_KINDS or len(controls) > len(head) * MOST_CONTROLS:
             raise _not_the(claimed, "binary data")
     start = head[:1024].decode(wide or "utf-8", "replace").lstrip("\ufeff \t\r\n")
     if claimed == "xml":
