@@ -109,5 +109,6 @@ async def test_shows_of_people_only_oneself_without_the_permission_to_read_them(
         found = await identity.departments_of(reads, [alone.id, office.manager.id])
         assert [row.id for row in found[alone.id]] == [office.place]
         assert found[office.manager.id] == []
+        assert (await identity.roles_of(reads, [office.manager.id]))[office.manager.id] == []
         members = await identity.Members(Page(9))(reads, [office.place])
         assert [row.id for row in members[office.place].rows] == [alone.id]
