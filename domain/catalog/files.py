@@ -116,4 +116,7 @@ def fault_of(file_type: FileType, head: bytes) -> str | None:
     if expected is not None and found in expected:
         return None
     looks = f"it is {found}" if found else "its first bytes are another format's"
-    return f"The file says that it is {_NAMED[file_type]}, but {looks}."
+    return (
+        f"The file says that it is {_NAMED[file_type]}, but {looks}. "
+        "Start a new upload for a file that is what its name says."
+    )

@@ -35,7 +35,7 @@ ADVICE = {
     FileErrorCode.NO_SUCH_SHEET: "Name one of the sheets that the workbook has.",
     FileErrorCode.TOO_MANY_COLUMNS: "Leave columns out, or turn them into rows.",
     FileErrorCode.LINE_TOO_LONG: "Check that the file has line breaks, and shorten long values.",
-    FileErrorCode.UNSAFE_XML: "Export it without a document type and without entities.",
+    FileErrorCode.UNSAFE_XML: "Export plain records, without a document type or entities.",
     FileErrorCode.UNPACKED_TOO_LARGE: "Split it into smaller files, or upload it as CSV.",
     FileErrorCode.OUTPUT_TOO_LARGE: "Split it into smaller files.",
     FileErrorCode.OUT_OF_MEMORY: "Split it into smaller files, or upload it as CSV or Parquet.",

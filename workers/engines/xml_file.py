@@ -90,7 +90,7 @@ class _Handler:
         self.path.append(name)
         if len(self.path) > MAX_DEPTH:
             raise FileError(
-                FileErrorCode.UNREADABLE, f"Elements stand more than {MAX_DEPTH} deep in each other."
+                FileErrorCode.UNSAFE_XML, f"Elements stand over {MAX_DEPTH} deep in each other."
             )
         self.enter(name, attributes)
 
