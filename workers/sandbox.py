@@ -45,6 +45,9 @@ MAX_STDERR_BYTES = 64 << 10
 MEMORY_SECONDS = 0.1
 """How often the memory of the child's processes is looked at."""
 
+GONE_SECONDS = 5.0
+"""How long a killed child may take to be gone."""
+
 OUT_OF_MEMORY_SIGNS = (
     b"bad_alloc",
     b"memory allocation of",
@@ -149,11 +152,10 @@ class Sandbox:
                 return_when=asyncio.FIRST_COMPLETED,
             )
         finally:
-            _kill(child)
+            await _end(child)
             for watcher in watchers:
                 watcher.cancel()
             await asyncio.gather(*watchers, return_exceptions=True)
-            await child.wait()
         if stopped in done:
             raise ChildStopped
         if work in done:
@@ -310,10 +312,26 @@ def _resident(pid: int) -> int:
     return 0
 
 
-def _kill(child: asyncio.subprocess.Process) -> None:
+async def _end(child: asyncio.subprocess.Process) -> None:
+    """Kills a child and all that is below it, and waits until they are gone."""
+    family = _family(child.pid)
     # The child leads a process group, so that nothing it started can be left behind.
     with suppress(ProcessLookupError, PermissionError):
         os.killpg(child.pid, signal.SIGKILL)
+    await child.wait()
+    # Bubblewrap's processes end with the first of them, but not in the same moment.
+    loop = asyncio.get_running_loop()
+    deadline = loop.time() + GONE_SECONDS
+    while any(map(_lives, family)) and loop.time() < deadline:  # noqa: ASYNC110 - only parents are told
+        await asyncio.sleep(GONE_SECONDS / 500)
+
+
+def _lives(pid: int) -> bool:
+    try:
+        state = Path(f"/proc/{pid}/stat").read_text("ascii", "replace").rpartition(")")[2]
+    except OSError:
+        return False
+    return state.split()[0] not in "ZX"
 
 
 def _readable_paths(tasks: str) -> list[str]:
