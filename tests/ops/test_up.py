@@ -13,6 +13,7 @@ import time
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from threading import Timer
 from typing import TYPE_CHECKING
 
 import asyncpg
@@ -49,13 +50,17 @@ class Run:
     port: int
     printed: list[str] = field(default_factory=list)
 
-    def wait_for(self, words: str) -> str:
-        """Reads on until a line with these words comes, and gives the line."""
+    def wait_for(self, words: str, seconds: float = PATIENCE) -> None:
+        """Reads on until a line with these words comes; kills the run when it takes too long."""
         assert self.process.stdout
+        watch = Timer(seconds, self.process.kill)
+        watch.start()
         for line in self.process.stdout:
             self.printed.append(line)
             if words in line:
-                return line
+                watch.cancel()
+                return
+        watch.cancel()
         raise AssertionError("".join(self.printed))
 
     def parts(self) -> list[psutil.Process]:
@@ -131,6 +136,7 @@ def test_refuses_a_second_run_in_its_folder(run: Run) -> None:
         env=BARE,
         capture_output=True,
         text=True,
+        timeout=PATIENCE,
     )
     assert again.returncode == 1
     assert f"already (process {run.process.pid}, http://127.0.0.1:{run.port})" in again.stderr
@@ -145,6 +151,7 @@ def test_says_who_has_its_port_and_starts_nothing(run: Run, tmp_path: Path) -> N
         env=BARE,
         capture_output=True,
         text=True,
+        timeout=PATIENCE,
     )
     assert other.returncode == 1
     api = run.part("api").pid
@@ -259,6 +266,7 @@ def test_says_what_an_address_from_outside_needs_with_it(
         env=BARE | given,
         capture_output=True,
         text=True,
+        timeout=PATIENCE,
     )
     assert done.returncode == 1
     assert f"{missing}" in done.stderr
@@ -297,7 +305,7 @@ def test_comes_to_ready_from_a_fresh_copy_without_node(tmp_path: Path) -> None:
         text=True,
     ) as process:
         run = Run(process, tmp_path / "data", port)
-        run.wait_for("Ctrl-C stops everything")
+        run.wait_for("Ctrl-C stops everything", seconds=900)
         page = httpx.get(f"http://127.0.0.1:{port}/graphiql")
         assert page.is_success
         assert "<script" in page.text
