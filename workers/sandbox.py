@@ -379,12 +379,11 @@ def _remove_abandoned(root: Path) -> None:
 
 
 def _remove(path: Path) -> None:
-    def open_and_retry(function: Callable[[str], None], name: str, _error: object) -> None:
-        # The child may have taken its own permissions away.
-        with suppress(OSError):
-            Path(name).parent.chmod(0o700)
-            if not Path(name).is_symlink():
-                Path(name).chmod(0o700)
-            function(name)
-
-    shutil.rmtree(path, onerror=open_and_retry)
+    # The child may have taken its own permissions away; a folder is opened before it is walked.
+    with suppress(OSError):
+        path.chmod(0o700)
+    for folder, below, _ in os.walk(path):
+        for name in below:
+            if not Path(folder, name).is_symlink():
+                Path(folder, name).chmod(0o700)
+    shutil.rmtree(path, ignore_errors=True)
