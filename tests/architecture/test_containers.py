@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import importlib.util
+import json
 import re
 from fnmatch import fnmatch
 from pathlib import Path
@@ -11,6 +13,7 @@ import pytest
 import yaml
 
 from domain.settings import Settings
+from ops.cli import parser
 from ops.servers.postgres import INITDB
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -67,6 +70,16 @@ def test_sets_only_what_settings_know(name: str) -> None:
     assert set(given) <= known
     required = {"AETHERFLOW_DATABASE_URL", "AETHERFLOW_REDIS_URL", "AETHERFLOW_SECRET_KEY"}
     assert required <= set(given)
+
+
+def test_every_command_is_one_that_the_image_understands() -> None:
+    image = json.loads(next(rest for kind, rest in instructions() if kind == "CMD"))
+    for command in (SERVICES["api"]["command"], SERVICES["worker"]["command"], image):
+        assert command[:3] == ["python", "-m", "ops"]
+        assert parser().parse_args(command[3:]).word in {"api", "worker"}
+    python, flag, module = SERVICES["migrate"]["command"]
+    assert (python, flag) == ("python", "-m")
+    assert importlib.util.find_spec(module)
 
 
 def test_only_migrations_know_the_owner() -> None:
