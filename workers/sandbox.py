@@ -10,8 +10,6 @@ from __future__ import annotations
 
 import asyncio
 import fcntl
-import importlib.util
-import json
 import os
 import shutil
 import signal
@@ -23,14 +21,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import workers
+from workers.bubblewrap import PROJECT, bubblewrap, readable_paths
 from workers.confinement import count_user_threads
+from workers.conversation import MAX_LINE_BYTES, Answer, converse
 from workers.engines.errors import ADVICE, RETRYABLE, FileErrorCode
+from workers.processes import end, exceeds
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Mapping
-
-PROJECT = Path(workers.__file__).resolve().parent.parent
 
 # Isolated: no variables, no user's packages, no working directory on the path. No byte code.
 PYTHON = (sys.executable, "-I", "-B", "-X", "utf8", "-c")
@@ -39,14 +37,6 @@ START = (
     " runpy.run_module('workers.child', run_name='__main__')"
 )
 PREFIX = "job-"
-
-MAX_LINE_BYTES = 32 << 20
-MAX_STDERR_BYTES = 64 << 10
-MEMORY_SECONDS = 0.1
-"""How often the memory of the child's processes is looked at."""
-
-GONE_SECONDS = 5.0
-"""How long a killed child may take to be gone."""
 
 OUT_OF_MEMORY_SIGNS = (
     b"bad_alloc",
@@ -134,15 +124,15 @@ class Sandbox:
             "request": dict(request),
             "parent": os.getpid(),
             "bubblewrap": self._bubblewrap,
-            "readable": _readable_paths(self._tasks),
+            "readable": readable_paths(self._tasks),
             "memory_bytes": self._limits.memory_bytes,
             "cpu_seconds": self._limits.cpu_seconds,
             "file_bytes": self._limits.file_bytes,
             "processes": self._limits.processes + (count_user_threads() if os.getuid() else 0),
         }
         child = await self._start(directory, START.format(root=str(PROJECT)))
-        work = asyncio.create_task(_converse(child, order, on_progress))
-        memory = asyncio.create_task(_exceeds(child.pid, self._limits.memory_bytes))
+        work = asyncio.create_task(converse(child, order, on_progress))
+        memory = asyncio.create_task(exceeds(child.pid, self._limits.memory_bytes))
         stopped = asyncio.create_task(stop.wait())
         watchers = {work, memory, stopped}
         try:
@@ -152,7 +142,7 @@ class Sandbox:
                 return_when=asyncio.FIRST_COMPLETED,
             )
         finally:
-            await _end(child)
+            await end(child)
             for watcher in watchers:
                 watcher.cancel()
             await asyncio.gather(*watchers, return_exceptions=True)
@@ -168,7 +158,7 @@ class Sandbox:
         )
 
     async def _start(self, directory: Path, program: str) -> asyncio.subprocess.Process:
-        prefix = _bubblewrap(directory, self._tasks) if self._bubblewrap else ()
+        prefix = bubblewrap(directory, self._tasks) if self._bubblewrap else ()
         return await asyncio.create_subprocess_exec(
             *prefix,
             *PYTHON,
@@ -193,70 +183,7 @@ class Sandbox:
         return child.returncode == 0
 
 
-@dataclass(slots=True)
-class _Answer:
-    result: dict[str, Any] | None
-    error: dict[str, Any] | None
-    stderr: bytes
-
-
-async def _converse(
-    child: asyncio.subprocess.Process,
-    order: dict[str, Any],
-    on_progress: Callable[[int, str], None],
-) -> _Answer:
-    """Sends the order, and listens until the child ends."""
-    stdin, stdout, stderr = child.stdin, child.stdout, child.stderr
-    if stdin is None or stdout is None or stderr is None:
-        raise RuntimeError("the child has no pipes")
-    complaints = asyncio.create_task(_tail(stderr))
-    answer = _Answer(None, None, b"")
-    try:
-        with suppress(ConnectionError):  # It ended before it listened: how, is told by its end.
-            stdin.write(json.dumps(order).encode() + b"\n")
-            await stdin.drain()
-        while line := await _line(stdout):
-            told = _parsed(line)
-            if "progress" in told:
-                on_progress(
-                    min(max(int(told["progress"]), 0), 100), str(told.get("step", ""))[:200]
-                )
-            elif isinstance(told.get("result"), dict):
-                answer.result = told["result"]
-                break
-            elif isinstance(told.get("error"), dict):
-                answer.error = told["error"]
-                break
-        await child.wait()
-        answer.stderr = await complaints
-    finally:
-        complaints.cancel()
-    return answer
-
-
-async def _line(stdout: asyncio.StreamReader) -> bytes:
-    try:
-        return await stdout.readline()
-    except ValueError:
-        return b""  # Longer than any honest answer.
-
-
-def _parsed(line: bytes) -> dict[str, Any]:
-    try:
-        told = json.loads(line)
-        return {**told, "progress": int(told["progress"])} if "progress" in told else dict(told)
-    except (ValueError, TypeError):
-        return {}  # What a child says that was taken over is not to break its parent.
-
-
-async def _tail(stream: asyncio.StreamReader) -> bytes:
-    kept = b""
-    while chunk := await stream.read(1 << 16):
-        kept = (kept + chunk)[-MAX_STDERR_BYTES:]
-    return kept
-
-
-def _outcome(answer: _Answer, status: int) -> dict[str, Any]:
+def _outcome(answer: Answer, status: int) -> dict[str, Any]:
     """Gives the result, or raises what an answer or a child's way of ending means."""
     if answer.result is not None:
         return answer.result
@@ -281,87 +208,6 @@ def _outcome(answer: _Answer, status: int) -> dict[str, Any]:
 
 def _failure(code: FileErrorCode, found: str, trace: str | None = None) -> ChildFailed:
     return ChildFailed(code, f"{found} {ADVICE[code]}", trace)
-
-
-async def _exceeds(pid: int, memory_bytes: int) -> None:
-    """Returns when a process and all below it together hold more memory than allowed."""
-    # The kernel tells nobody how much memory a process has, it has to be asked.
-    while sum(map(_resident, _family(pid))) <= memory_bytes:  # noqa: ASYNC110 - as said above
-        await asyncio.sleep(MEMORY_SECONDS)
-
-
-def _family(pid: int) -> list[int]:
-    family, at = [pid], 0
-    while at < len(family):
-        with suppress(OSError):
-            below = Path(f"/proc/{family[at]}/task/{family[at]}/children").read_text("ascii")
-            family += map(int, below.split())
-        at += 1
-    return family
-
-
-def _resident(pid: int) -> int:
-    """Gives the bytes that a process holds itself: mapped files can be dropped at any time."""
-    with suppress(OSError):
-        lines = Path(f"/proc/{pid}/status").read_text("ascii", "replace").splitlines()
-        return sum(
-            int(line.split()[1]) * 1024
-            for line in lines
-            if line.startswith(("RssAnon:", "RssShmem:"))
-        )
-    return 0
-
-
-async def _end(child: asyncio.subprocess.Process) -> None:
-    """Kills a child and all that is below it, and waits until they are gone."""
-    family = _family(child.pid)
-    # The child leads a process group, so that nothing it started can be left behind.
-    with suppress(ProcessLookupError, PermissionError):
-        os.killpg(child.pid, signal.SIGKILL)
-    await child.wait()
-    # Bubblewrap's processes end with the first of them, but not in the same moment.
-    loop = asyncio.get_running_loop()
-    deadline = loop.time() + GONE_SECONDS
-    while any(map(_lives, family)) and loop.time() < deadline:  # noqa: ASYNC110 - only parents are told
-        await asyncio.sleep(GONE_SECONDS / 500)
-
-
-def _lives(pid: int) -> bool:
-    try:
-        state = Path(f"/proc/{pid}/stat").read_text("ascii", "replace").rpartition(")")[2]
-    except OSError:
-        return False
-    return state.split()[0] not in "ZX"
-
-
-def _readable_paths(tasks: str) -> list[str]:
-    """Gives what Python needs: itself, its packages, the system's libraries, and our own code."""
-    paths = {sys.prefix, sys.base_prefix, "/usr", "/lib", "/lib64", "/bin", "/etc/ld.so.cache"}
-    paths |= {path for path in sys.path if path and Path(path).resolve() != PROJECT}
-    for package in {"workers", tasks.partition(".")[0]}:
-        found = importlib.util.find_spec(package)
-        paths |= set(found.submodule_search_locations or ()) if found else set()
-    existing = sorted(path for path in paths if Path(path).exists() and Path(path) != Path("/"))
-    return [path for path in existing if not _inside(path, existing)]
-
-
-def _inside(path: str, paths: list[str]) -> bool:
-    return any(Path(path) != Path(other) and Path(path).is_relative_to(other) for other in paths)
-
-
-def _bubblewrap(directory: Path, tasks: str) -> tuple[str, ...]:
-    """Gives the command that a child's own command is put behind."""
-    command = ["bwrap", "--unshare-all", "--die-with-parent", "--cap-drop", "ALL"]
-    for path in _readable_paths(tasks):
-        if Path(path).is_symlink() and Path(path).parent == Path("/"):
-            command += ["--symlink", str(Path(path).readlink()), path]
-        else:
-            command += ["--ro-bind", path, path]
-    for device in ("/dev/null", "/dev/urandom"):
-        command += ["--dev-bind", device, device]
-    # What is outside the job directory would be memory that nobody counts, so it can't be written.
-    command += ["--bind", str(directory), "/job", "--chdir", "/job", "--remount-ro", "/", "--"]
-    return (shutil.which(command[0]) or command[0], *command[1:])
 
 
 def _remove_abandoned(root: Path) -> None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from workers.sandbox import PROJECT
+from workers.bubblewrap import PROJECT
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -3,13 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import os
 import shutil
-import signal
 import socket
-import subprocess
-import sys
 import threading
 import time
 from dataclasses import replace
@@ -18,8 +14,11 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from tests.workers.watching import alive
+from workers.bubblewrap import PROJECT
 from workers.engines.errors import FileErrorCode
-from workers.sandbox import PROJECT, ChildFailed, ChildStopped, Limits, Sandbox, _family
+from workers.processes import family_of
+from workers.sandbox import ChildFailed, ChildStopped, Limits, Sandbox
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -218,127 +217,25 @@ async def test_a_stopped_child_is_gone_at_once(make: Make) -> None:
     told: list[tuple[int, str]] = []
     work = asyncio.create_task(run(make(), "sleep", stop=stop, told=told))
     await _until(lambda: bool(told))
-    family = _family(os.getpid())[1:]
+    family = family_of(os.getpid())[1:]
     assert family
     began = time.monotonic()
     stop.set()
     with pytest.raises(ChildStopped):
         await work
     assert time.monotonic() - began < 1
-    assert not any(_alive(pid) for pid in family)
+    assert not any(alive(pid) for pid in family)
 
 
 async def test_a_cancelled_run_leaves_no_child(make: Make) -> None:
     told: list[tuple[int, str]] = []
     work = asyncio.create_task(run(make(), "sleep", told=told))
     await _until(lambda: bool(told))
-    family = _family(os.getpid())[1:]
+    family = family_of(os.getpid())[1:]
     work.cancel()
     with pytest.raises(asyncio.CancelledError):
         await work
-    assert not any(_alive(pid) for pid in family)
-
-
-PARENT = """
-import asyncio, sys
-from pathlib import Path
-from workers.sandbox import Limits, Sandbox
-
-async def main():
-    sandbox = Sandbox(Limits(1 << 29, 60, 60, 1 << 26, 32), Path(sys.argv[1]), tasks=sys.argv[2])
-    if sys.argv[3] == "alone":
-        sandbox._bubblewrap = False
-    async with sandbox.directory() as directory:
-        (directory / "input").write_bytes(b"a")
-        await sandbox.run("sleep", directory, {"input": "input", "file_type": "csv"},
-            on_progress=lambda *_: print("ready", flush=True), stop=asyncio.Event())
-
-asyncio.run(main())
-"""
-
-
-@pytest.mark.parametrize("mode", ["bubblewrap", "alone"])
-def test_a_killed_parent_takes_its_child_with_it(tmp_path: Path, mode: str) -> None:
-    if mode == "bubblewrap" and shutil.which("bwrap") is None:
-        pytest.skip("bubblewrap is not installed")
-    root = tmp_path / "jobs"
-    with subprocess.Popen(
-        [sys.executable, "-c", PARENT, str(root), HOSTILE, mode],
-        cwd=PROJECT,
-        stdout=subprocess.PIPE,
-    ) as parent:
-        assert parent.stdout
-        assert parent.stdout.readline() == b"ready\n"
-        family = _family(parent.pid)[1:]
-        assert family
-        parent.kill()
-        parent.wait()
-        assert _gone(family)
-    assert len(list(root.iterdir())) == 1
-    Sandbox(LIMITS, root)
-    assert list(root.iterdir()) == [], "what a killed parent left is swept up by the next"
-
-
-START_CHILD = """
-import subprocess, sys
-child = subprocess.Popen([sys.executable, "-m", "workers.child"], stdin=int(sys.argv[1]),
-    pass_fds=())
-print(child.pid, flush=True)
-child.wait()
-"""
-
-
-def order(parent: int) -> bytes:
-    """Gives the line that starts the task which only waits."""
-    document = {
-        "task": "sleep",
-        "tasks": HOSTILE,
-        "request": {"input": "input", "file_type": "csv"},
-        "parent": parent,
-        "bubblewrap": False,
-        "readable": ["/"],
-        "memory_bytes": 1 << 29,
-        "cpu_seconds": 60,
-        "file_bytes": 1 << 20,
-        "processes": None,
-    }
-    return json.dumps(document).encode() + b"\n"
-
-
-def test_the_kernel_ends_a_child_whose_control_pipe_stays_open() -> None:
-    """Here this process holds the pipe, so that only the death of the parent is left to notice."""
-    reading, writing = os.pipe()
-    with subprocess.Popen(
-        [sys.executable, "-c", START_CHILD, str(reading)],
-        cwd=PROJECT,
-        stdout=subprocess.PIPE,
-        pass_fds=(reading,),
-    ) as parent:
-        assert parent.stdout
-        child = int(parent.stdout.readline())
-        os.write(writing, order(parent.pid))
-        assert b"Sleeping" in parent.stdout.readline()
-        parent.kill()
-        parent.wait()
-        assert _gone([child])
-    os.close(reading)
-    os.close(writing)
-
-
-def test_a_child_ends_with_its_control_pipe() -> None:
-    with subprocess.Popen(
-        [sys.executable, "-m", "workers.child"],
-        cwd=PROJECT,
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-    ) as child:
-        assert child.stdin
-        assert child.stdout
-        child.stdin.write(order(os.getpid()))
-        child.stdin.flush()
-        assert b"Sleeping" in child.stdout.readline()
-        child.stdin.close()
-        assert child.wait(timeout=5) == 1
+    assert not any(alive(pid) for pid in family)
 
 
 async def test_a_job_directory_is_private_and_goes_away_whatever_is_in_it(tmp_path: Path) -> None:
@@ -375,22 +272,3 @@ async def _until(holds: Callable[[], bool]) -> None:
     async with asyncio.timeout(10):
         while not holds():  # noqa: ASYNC110 - nothing else tells of it
             await asyncio.sleep(0.01)
-
-
-def _alive(pid: int) -> bool:
-    try:
-        status = Path(f"/proc/{pid}/stat").read_text("ascii")
-    except FileNotFoundError:
-        return False
-    return status.rsplit(")", 1)[1].split()[0] not in "ZX"
-
-
-def _gone(pids: list[int]) -> bool:
-    deadline = time.monotonic() + 5
-    while any(_alive(pid) for pid in pids):
-        if time.monotonic() > deadline:
-            for pid in pids:
-                os.kill(pid, signal.SIGKILL)
-            return False
-        time.sleep(0.02)
-    return True
