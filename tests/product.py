@@ -138,8 +138,10 @@ def running(settings: Settings) -> Iterator[Product]:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
     env = environment(settings)
-    log = Path(tempfile.mkdtemp(prefix="aetherflow-product-")) / "log"
-    with log.open("wb") as file, contextlib.ExitStack() as stack:
+    with contextlib.ExitStack() as stack:
+        home = stack.enter_context(tempfile.TemporaryDirectory(prefix="aetherflow-product-"))
+        log = Path(home) / "log"
+        file = stack.enter_context(log.open("wb"))
 
         def start(*words: str) -> subprocess.Popen[bytes]:
             process = subprocess.Popen(
