@@ -28,18 +28,32 @@ RAISED: dict[str, type[DomainError]] = {
 
 LOST = (
     asyncpg.InterfaceError,
+    asyncpg.InternalClientError,  # the driver between the server's last word and its hanging up
     asyncpg.PostgresConnectionError,
     asyncpg.AdminShutdownError,
     asyncpg.CrashShutdownError,
     asyncpg.CannotConnectNowError,
     asyncpg.TooManyConnectionsError,
+    asyncpg.IdleInTransactionSessionTimeoutError,
     OSError,
 )
 """What the driver raises when the server is gone, going, not yet there, or full."""
 
+BLOCKED = (asyncpg.LockNotAvailableError, asyncpg.DeadlockDetectedError)
+"""What the driver raises when others hold the rows that a statement is to change."""
+
 MINIMUM_VERSION = 18
 
 GONE = "The database went away. Try again."
+BUSY = "Somebody else is changing this right now. Try again."
+
+LOCK_SECONDS = 10.0
+"""How long a statement waits for rows that another transaction holds."""
+
+IDLE_SECONDS = 60.0
+"""After this long without a statement the server ends a transaction: what a process that was
+frozen holds, such as its job, becomes free for others.
+"""
 
 ACQUIRE_SECONDS = 10.0
 """How long an operation waits for a connection while all are taken."""
@@ -103,6 +117,8 @@ class Database:
                 command_timeout=settings.database_statement_seconds + 5,
                 server_settings={
                     "statement_timeout": str(int(settings.database_statement_seconds * 1000)),
+                    "lock_timeout": str(int(LOCK_SECONDS * 1000)),
+                    "idle_in_transaction_session_timeout": str(int(IDLE_SECONDS * 1000)),
                     "application_name": "aetherflow",
                     "timezone": "UTC",
                     # Array parameters hide how many keys there are, so a generic plan is as good
@@ -261,9 +277,12 @@ async def _require_fitness(connection: Any) -> None:
 def translated(error: Exception) -> Exception:
     """Gives the expected error that a refusal or a lost connection stands for, or else the error.
 
-    Refusals are those of our own functions; their message is the function's.
+    Refusals are those of our own functions, whose message is the function's, and of rows that
+    others hold.
     """
     if isinstance(error, LOST):
         return Unavailable(GONE)
+    if isinstance(error, BLOCKED):
+        return Unavailable(BUSY)
     kind = RAISED.get(getattr(error, "sqlstate", None) or "")
     return kind(str(error)) if kind else error

@@ -293,6 +293,56 @@ async def test_ends_a_statement_that_takes_too_long(settings: Settings) -> None:
         await hasty.close()
 
 
+async def test_waits_only_so_long_for_rows_that_others_hold(
+    settings: Settings, rows: Rows, owner: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(database_module, "LOCK_SECONDS", 0.1)
+    department_id = await rows.department()
+    text = opening((await rows.person(department_id)).identity(), write=True)
+    held = "select from departments where id = $1 for update"
+    hasty = Database(settings)
+    await hasty.open()
+    try:
+        async with owner.transaction():
+            await owner.execute(held, department_id)
+            with pytest.raises(asyncpg.LockNotAvailableError) as refusal:
+                async with hasty.transaction(text, Hold()) as (connection, _):
+                    await connection.execute(held, department_id)
+        error = translated(refusal.value)
+        assert isinstance(error, Unavailable)
+        assert error.message == "Somebody else is changing this right now. Try again."
+        async with hasty.transaction(text, Hold()) as (connection, _):
+            await connection.execute(held, department_id)
+    finally:
+        await hasty.close()
+
+
+async def test_what_a_frozen_process_holds_becomes_free(
+    settings: Settings, rows: Rows, owner: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(database_module, "IDLE_SECONDS", 0.1)
+    department_id = await rows.department()
+    text = opening((await rows.person(department_id)).identity(), write=True)
+    held = "select from departments where id = $1 for update"
+    frozen = Database(settings)
+    await frozen.open()
+
+    async def freeze() -> None:
+        async with frozen.transaction(text, Hold()) as (connection, _):
+            await connection.execute(held, department_id)
+            async with asyncio.timeout(5):
+                await owner.execute(held, department_id)
+            await connection.execute(held, department_id)
+
+    try:
+        with pytest.raises(database_module.LOST) as refusal:
+            await freeze()
+        assert isinstance(translated(refusal.value), Unavailable)
+        assert await backend(frozen) > 0
+    finally:
+        await frozen.close()
+
+
 async def test_speaks_json_and_utc(database: Database) -> None:
     async with database.transaction(PLAIN, Hold()) as (connection, _):
         value = {"a": [1, None, "ü"], "b": {"c": 1.5}}
