@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from domain.settings import Settings
 
 ROOT = Path(__file__).resolve().parent.parent
-PASSWORD = "correct horse battery staple"  # noqa: S105 (of accounts that live as long as a test run)
+PASSWORD = "correct horse battery staple"
 READY_SECONDS = 60
 LOGIN = """
 mutation ($email: String!, $password: String!) {

@@ -80,7 +80,8 @@ class Runner:
         for run in self._running.values():
             run.hand_back()
         if self._running:
-            await asyncio.wait(self._running, timeout=grace_seconds)
+            # Once its lease has run out, a run may write nothing any more.
+            await asyncio.wait(self._running, timeout=self._parts.settings.lease_seconds)
 
     @property
     def _places(self) -> int:

@@ -27,7 +27,7 @@ MiB = 1024 * 1024
 @pytest.fixture
 async def parts(settings: Settings, database: Database, tmp_path: Path) -> AsyncIterator[Parts]:
     """Short leases, so that what ends with them ends soon."""
-    quick = settings.model_copy(update={"lease_seconds": 1.0, "lease_renew_seconds": 0.2})
+    quick = settings.model_copy(update={"lease_seconds": 2.0, "lease_renew_seconds": 0.2})
     storage = Storage(quick)
     await storage.open()
     limits = Limits(
