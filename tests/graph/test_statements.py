@@ -2,23 +2,17 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 
-from domain.bell import Silence
-from domain.database import Connection, Database
-from domain.identity.tokens import Tokens
-from domain.storage import Storage
-from graph.context import Context, Parts
-from graph.schema import schema
-from graph.transport.gateway import Gateway
-from graph.transport.operation import Credentials, OperationRequest, RequestInfo
 from tests.factories.fixtures import database, owner, rows
+from tests.graph.asking import Asker, Counter, filled
 
 if TYPE_CHECKING:
+    from domain.database import Database
     from domain.settings import Settings
-    from tests.factories.rows import Person, Rows
+    from tests.factories.rows import Rows
 
 __all__ = ["database", "owner", "rows"]
 
@@ -45,64 +39,9 @@ query ($first: Int) {
 NESTED_STATEMENTS = 1 + 2 + 3 + 2 + 1
 
 
-class Counter:
-    """What was sent to the database."""
-
-    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        self.texts: list[str] = []
-        for name in ("fetch", "execute"):
-            self._count(monkeypatch, name)
-
-    def _count(self, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
-        sent = getattr(Connection, name)
-
-        async def counted(connection: Any, text: str, *args: Any, **options: Any) -> Any:
-            self.texts.append(text)
-            return await sent(connection, text, *args, **options)
-
-        monkeypatch.setattr(Connection, name, counted)
-
-    def sent(self) -> list[str]:
-        """What was sent since the last call, the end of the transaction aside."""
-        texts = [text for text in self.texts if text not in ("commit", "rollback")]
-        self.texts.clear()
-        return texts
-
-
 @pytest.fixture
 def counter(monkeypatch: pytest.MonkeyPatch) -> Counter:
     return Counter(monkeypatch)
-
-
-class Asker:
-    """Executes operations in this process as one person."""
-
-    def __init__(self, settings: Settings, database: Database, person: Person) -> None:
-        tokens = Tokens(settings)
-        parts = Parts(settings, database, Storage(settings), Silence(), tokens)
-        self._gateway = Gateway(
-            schema()._schema, lambda credentials, info: Context(parts, credentials, info)
-        )
-        token, _ = tokens.access(person.id, person.session_id)
-        self._credentials = Credentials(f"Bearer {token}", None)
-
-    async def ask(self, query: str, variables: dict[str, Any] | None = None) -> Any:
-        request = OperationRequest(query, None, variables, None)
-        info = RequestInfo("a-request", None, None, "http")
-        result = await self._gateway.execute(request, self._credentials, info)
-        assert not result.errors, result.errors
-        return result.data
-
-
-async def filled(rows: Rows, datasets: int) -> Person:
-    department_id = await rows.department()
-    person = await rows.person(department_id)
-    for _ in range(datasets):
-        dataset = await rows.dataset(department_id, person.id)
-        for _ in range(2):
-            job = await rows.job(department_id, person.id, dataset, status="succeeded")
-            await rows.result(job)
-    return person
 
 
 @pytest.mark.parametrize("datasets", [1, 25])
