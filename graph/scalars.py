@@ -13,6 +13,7 @@ from graphql import GraphQLError
 from strawberry.types.scalar import ScalarDefinition
 
 from domain.errors import NotFound
+from domain.ids import global_id
 
 LARGEST = 2**53 - 1
 
@@ -72,8 +73,7 @@ SCALARS: dict[object, ScalarDefinition] = {
 
 def encoded_id(type_name: str, key: UUID) -> strawberry.ID:
     """The opaque global id of a node."""
-    text = base64.urlsafe_b64encode(f"{type_name}:".encode() + key.bytes)
-    return strawberry.ID(text.rstrip(b"=").decode())
+    return strawberry.ID(global_id(type_name, key))
 
 
 def decoded_id(text: str) -> tuple[str, UUID]:

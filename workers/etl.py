@@ -12,7 +12,7 @@ from domain.catalog.models import Dataset
 from domain.jobs import protocol
 from domain.jobs.models import Result
 from domain.permissions import Permission
-from workers.inputs import Input, input_of, stored_rejects
+from workers.inputs import Input, input_of, refuse_duplicate, stored_rejects
 from workers.runs import JobFailed
 
 if TYPE_CHECKING:
@@ -92,10 +92,12 @@ async def _publish(
     run: Run, given: Input, summary: dict[str, Any], output: str, rejects: str | None
 ) -> None:
     dataset = given.dataset
+    report = given.report or {}
     rows = summary["rows"]
     message = f"Done: {rows['read']} rows read, {rows['kept']} kept, {rows['rejected']} rejected."
     async with run.publishing() as work:
         work.require(Permission.DATASET_WRITE, run.lease.department_id)
+        await refuse_duplicate(work, given, dataset.file_hash_sha256)
         await protocol.succeed(
             work, run.lease, message=message, result_data={"rows": rows}, output_file=output
         )
@@ -108,6 +110,8 @@ async def _publish(
                 row_count=rows["kept"],
                 column_count=len(summary["columns"]),
                 column_names=[column["name"] for column in summary["columns"]],
+                # An earlier etl that failed left its own reason here.
+                validation_errors=report.get("rejects_sample") or None,
             )
         )
         await work.rows(

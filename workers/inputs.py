@@ -9,7 +9,8 @@ from sqlalchemy import select
 
 from domain import scope
 from domain.catalog import keys
-from domain.catalog.models import Dataset, Upload
+from domain.catalog.models import Dataset, DatasetStatus, Upload
+from domain.ids import global_id
 from domain.jobs.models import Result
 from workers.runs import JobFailed
 
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from domain.database import Row
+    from domain.work import Work
     from workers.runs import Run
 
 REJECTS = "rejects.jsonl"
@@ -74,3 +76,22 @@ async def stored_rejects(run: Run, given: Input, directory: Path) -> str | None:
     key = keys.rejects(lease.department_id, given.dataset.id, lease.id, lease.attempt, lease.token)
     await run.until_stopped(run.parts.storage.upload(path, key, "application/jsonl"))
     return key
+
+
+async def refuse_duplicate(work: Work, given: Input, sha256: str) -> None:
+    """Raises `JobFailed` where another dataset of the department has these bytes, and names it."""
+    twin = await work.row(
+        select(Dataset.id, Dataset.name).where(
+            Dataset.department_id == given.dataset.department_id,
+            Dataset.file_hash_sha256 == sha256,
+            Dataset.id != given.dataset.id,
+            Dataset.deleted_at.is_(None),
+            Dataset.status != DatasetStatus.FAILED,
+        )
+    )
+    if twin is not None:
+        message = (
+            f"The department has this file already, as the dataset “{twin.name}” "
+            f"({global_id('Dataset', twin.id)}). Use that one, or delete it and retry this job."
+        )
+        raise JobFailed("DUPLICATE", message)

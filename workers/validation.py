@@ -6,20 +6,19 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import asyncpg
-from sqlalchemy import insert, select, update
+from sqlalchemy import insert, update
 
 from domain.catalog import keys
 from domain.catalog.files import ending_of
-from domain.catalog.models import Dataset, DatasetStatus
+from domain.catalog.models import Dataset
 from domain.jobs import protocol
 from domain.jobs.actions import queue_job
 from domain.jobs.models import JobType, Result
 from domain.permissions import Permission
-from workers.inputs import Input, input_of, stored_rejects
+from workers.inputs import Input, input_of, refuse_duplicate, stored_rejects
 from workers.runs import JobFailed
 
 if TYPE_CHECKING:
-    from domain.work import Work
     from workers.runs import Run
 
 
@@ -97,7 +96,7 @@ async def _publish(
     try:
         async with run.publishing() as work:
             work.require(Permission.DATASET_WRITE, run.lease.department_id)
-            await _refuse_duplicate(work, given, sha256)
+            await refuse_duplicate(work, given, sha256)
             message = f"Validated: {rows['kept']} of {rows['read']} rows can be kept."
             await protocol.succeed(work, run.lease, message=message, result_data={"rows": rows})
             await work.rows(
@@ -130,20 +129,5 @@ async def _publish(
         # Its twin was published between the look and the write: look again, and name it.
         async with run.publishing() as work:
             work.require(Permission.DATASET_WRITE, run.lease.department_id)
-            await _refuse_duplicate(work, given, sha256)
+            await refuse_duplicate(work, given, sha256)
         raise
-
-
-async def _refuse_duplicate(work: Work, given: Input, sha256: str) -> None:
-    twin = await work.row(
-        select(Dataset.id, Dataset.name).where(
-            Dataset.department_id == given.dataset.department_id,
-            Dataset.file_hash_sha256 == sha256,
-            Dataset.id != given.dataset.id,
-            Dataset.deleted_at.is_(None),
-            Dataset.status != DatasetStatus.FAILED,
-        )
-    )
-    if twin is not None:
-        message = f"The department has this file already, as the dataset “{twin.name}” ({twin.id})."
-        raise JobFailed("DUPLICATE", message)

@@ -50,7 +50,7 @@ begin
                 else d.validation_errors
             end
             where d.id = new.dataset_id and d.department_id = new.department_id
-              and d.status <> target
+              and (d.status <> target or target = 'failed')
               -- What was cancelled before it began, or beside another job, has nothing to undo.
               and (target <> 'before' or d.status = running);
     exception when unique_violation or sqlstate 'AF409' then
