@@ -43,12 +43,12 @@ async def contents(owner: Any) -> dict[str, str]:
 
 
 @asynccontextmanager
-async def nothing_else_changes(owner: Any) -> AsyncIterator[list[UUID]]:
-    """Gives a list for the datasets that may change, with all that hangs on them.
+async def nothing_else_changes(owner: Any, *datasets: UUID) -> AsyncIterator[list[UUID]]:
+    """Gives a list for further datasets that may change, with all that hangs on them.
 
     Fails where any row of anything else is another one afterwards.
     """
-    own: list[UUID] = []
+    own = list(datasets)
     before = await _rows_beside(owner, own)
     yield own
     after = await _rows_beside(owner, own)

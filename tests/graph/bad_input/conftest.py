@@ -4,17 +4,21 @@ uploads are swept in it meanwhile.
 
 from __future__ import annotations
 
+import os
+import signal
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import pytest
 
 from domain.identity.tokens import Tokens
+from domain.storage import Storage
 from tests import product
 from tests.factories.fixtures import own_database, owner, rows
 from tests.graph.uploads import Client
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import AsyncIterator, Iterator
 
     from domain.settings import Settings
     from tests.conftest import Servers
@@ -41,10 +45,7 @@ def served(settings: Settings) -> Iterator[Product]:
 @pytest.fixture
 async def person(rows: Rows) -> Person:
     """An editor in a department that nobody else is in."""
-    department = await rows.department()
-    editor = await rows.person(department, roles=("editor",))
-    await rows.workspace(department, editor.id, is_default=True)
-    return editor
+    return await member_of_new_department(rows, "editor")
 
 
 @pytest.fixture
@@ -55,9 +56,35 @@ async def client(served: Product, person: Person) -> Client:
 @pytest.fixture
 async def stranger(served: Product, rows: Rows) -> Client:
     """A manager of another department."""
-    return client_of(served, await rows.person(await rows.department(), roles=("manager",)))
+    return client_of(served, await member_of_new_department(rows, "manager"))
+
+
+@pytest.fixture
+async def storage(settings: Settings) -> AsyncIterator[Storage]:
+    """The bucket, as one who holds its keys has it."""
+    opened = Storage(settings)
+    await opened.open()
+    yield opened
+    await opened.close()
+
+
+async def member_of_new_department(rows: Rows, role: str) -> Person:
+    department = await rows.department()
+    person = await rows.person(department, roles=(role,))
+    await rows.workspace(department, person.id, is_default=True)
+    return person
 
 
 def client_of(served: Product, person: Person) -> Client:
     token, _ = Tokens(served.settings).access(person.id, person.session_id)
     return Client(served, token)
+
+
+@contextmanager
+def stopped_worker(served: Product) -> Iterator[None]:
+    """Between uploading and validating lies as much time as one likes."""
+    os.kill(served.worker.pid, signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        os.kill(served.worker.pid, signal.SIGCONT)

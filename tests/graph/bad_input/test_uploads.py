@@ -3,25 +3,19 @@
 from __future__ import annotations
 
 import hashlib
-import os
-import signal
-from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
 import pytest
 
-from domain.storage import Storage
 from graph.scalars import decoded_id, encoded_id
 from tests.factories.unchanged import nothing_changes, nothing_else_changes
 from tests.graph.bad_input import files
-from tests.graph.bad_input.conftest import client_of
+from tests.graph.bad_input.conftest import client_of, stopped_worker
 from tests.graph.uploads import COMPLETE, CREATE, fetch, send
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterator
-
-    from domain.settings import Settings
+    from domain.storage import Storage
     from tests.factories.rows import Person, Rows
     from tests.graph.uploads import Client
     from tests.product import Product
@@ -37,25 +31,6 @@ ABORT = """
 mutation ($input: AbortUploadInput!) { abortUpload(input: $input) { upload { status } } }
 """
 START = "mutation ($input: StartJobInput!) { startJob(input: $input) { job { id } } }"
-
-
-@pytest.fixture
-async def storage(settings: Settings) -> AsyncIterator[Storage]:
-    """The bucket, as one who holds its keys has it."""
-    opened = Storage(settings)
-    await opened.open()
-    yield opened
-    await opened.close()
-
-
-@contextmanager
-def stopped_worker(served: Product) -> Iterator[None]:
-    """Between uploading and validating lies as much time as one likes."""
-    os.kill(served.worker.pid, signal.SIGSTOP)
-    try:
-        yield
-    finally:
-        os.kill(served.worker.pid, signal.SIGCONT)
 
 
 async def key_of(owner: Any, upload: str) -> str:
