@@ -42,6 +42,9 @@ class Base(DeclarativeBase):
     scope_kind: ClassVar[ScopeKind]
     read_permission: ClassVar[Permission | None] = None
     """What a caller must hold for reads to show the rows; None where the scope is enough."""
+    weighed: ClassVar[frozenset[str]] = frozenset()
+    """Columns of few words, some rare and some not: pages filter by them in the statement's text,
+    so that the planner knows how many rows they leave."""
     unread: ClassVar[frozenset[str]] = frozenset()
     """Columns that reads leave out because the application's role can't select them."""
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import base64
-from dataclasses import dataclass, field
+import re
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
@@ -35,6 +36,7 @@ from domain.scope import ScopeKind
 from domain.statements import columns, kept
 
 if TYPE_CHECKING:
+    from sqlalchemy import Subquery
     from sqlalchemy.types import TypeEngine
 
     from domain.database import Row
@@ -42,6 +44,9 @@ if TYPE_CHECKING:
 
 MERGED_DEPARTMENTS = 64
 """Up to here a list merges each department's newest rows; above it the time index is walked."""
+
+
+_WORD = re.compile(r"[a-z_]+")
 
 
 class Operator(StrEnum):
@@ -61,11 +66,20 @@ class Condition:
     column: str
     operator: Operator
     value: Any = field(compare=False)
+    words: tuple[str, ...] = ()
+    """The value of an ``IN`` that stands in the text itself."""
 
     @property
     def parameter(self) -> str:
         """The name of the statement's parameter that takes the value."""
         return f"{self.column}_{self.operator}"
+
+    def weighed(self, model: type[Base]) -> Condition:
+        """The same, its words in the text if ``model`` says that they are few and unlike common."""
+        if self.operator is not Operator.IN or self.column not in model.weighed:
+            return self
+        words = tuple(sorted({str(word) for word in self.value}))
+        return replace(self, words=words) if all(map(_WORD.fullmatch, words)) else self
 
     @property
     def argument(self) -> Any:
@@ -108,14 +122,16 @@ class Page:
     order: Order = NEWEST
     conditions: tuple[Condition, ...] = ()
 
-    def shape(self) -> tuple[Order, bool, bool, bool, tuple[Condition, ...]]:
-        """What the statement's text depends on."""
+    def shape(
+        self, model: type[Base] | None = None
+    ) -> tuple[Order, bool, bool, bool, tuple[Condition, ...]]:
+        """What the statement's text depends on; the words of the filter too, given the table."""
         return (
             self.order,
             self.backward,
             self.after is not None,
             self.before is not None,
-            self.conditions,
+            tuple(c.weighed(model) for c in self.conditions) if model else self.conditions,
         )
 
     def identity(self) -> tuple[Any, ...]:
@@ -212,10 +228,18 @@ def _storable(value: Any) -> Any:
 
 def visible(model: type[Base]) -> ColumnElement[bool]:
     """Inside the scope, and not deleted."""
-    condition = scope.condition(model)
-    if "deleted_at" in model.__table__.c:
-        return and_(condition, model.__table__.c["deleted_at"].is_(None))
-    return condition
+    return and_(scope.condition(model), _live(model))
+
+
+def _live(model: type[Base]) -> ColumnElement[bool]:
+    fields = model.__table__.c
+    return fields["deleted_at"].is_(None) if "deleted_at" in fields else true()
+
+
+def each_department() -> Subquery:
+    """The departments of the scope as rows of ``department``, to take each one's rows apart."""
+    unnested: ColumnElement[Any] = literal_column(f"unnest({scope.DEPARTMENTS_SQL}::uuid[])")
+    return select(unnested.label("department")).subquery("k")
 
 
 @kept
@@ -276,32 +300,23 @@ def scoped(
     the same however large the table is; otherwise one index is walked in its order.
     """
     limit = bindparam("size", type_=Integer())
-    ordered = ordering(model, shape[0], backward=shape[1])
+    order, backward = shape[:2]
+    chosen = select(*columns(model)).order_by(*ordering(model, order, backward=backward))
     if not merged or model.scope_kind is not ScopeKind.DEPARTMENT or _is_tree(model):
-        return (
-            select(*columns(model))
-            .where(visible(model), *within(model, shape))
-            .order_by(*ordered)
-            .limit(limit),
-            model,
-        )
-    departments: ColumnElement[Any] = literal_column(f"unnest({scope.DEPARTMENTS_SQL}::uuid[])")
-    department = select(departments.label("department")).subquery("k")
+        return chosen.where(visible(model), *within(model, shape)).limit(limit), model
+    departments = each_department()
+    mine = model.__table__.c["department_id"] == departments.c.department
+    # The departments come out of the scope, so comparing with the whole of it once more would only
+    # make the planner expect next to no rows, and prefer to sort them all.
     inner = (
-        select(*columns(model))
-        .where(
-            model.__table__.c["department_id"] == department.c.department,
-            visible(model),
-            *within(model, shape),
-        )
-        .order_by(*ordered)
+        chosen.where(mine, scope.permitted(model), _live(model), *within(model, shape))
         .limit(limit)
         .lateral("c")
     )
     return (
         select(*inner.c)
-        .select_from(department.join(inner, true()))
-        .order_by(*ordering(inner, shape[0], backward=shape[1]))
+        .select_from(departments.join(inner, true()))
+        .order_by(*ordering(inner, order, backward=backward))
         .limit(limit),
         model,
     )
@@ -355,6 +370,11 @@ def filtered(model: type[Base], conditions: tuple[Condition, ...]) -> list[Colum
         field_ = model.__table__.c[condition.column]
         name = condition.parameter
         match condition.operator:
+            case Operator.IN if condition.words:
+                words: list[ColumnElement[Any]] = [
+                    literal_column(f"'{word}'") for word in condition.words
+                ]
+                wanted.append(field_.in_(words))
             case Operator.IN:
                 wanted.append(field_ == func.any(bindparam(name, type_=ARRAY(field_.type))))
             case Operator.FROM:

@@ -101,7 +101,7 @@ class Reads:
         arguments = page.arguments(model)
         await self._shielded(self._opened())
         merged = self._departments <= MERGED_DEPARTMENTS
-        statement = paging.scoped(model, page.shape(), merged=merged)
+        statement = paging.scoped(model, page.shape(model), merged=merged)
         return Rows.of(await self.rows(statement, **arguments), page)
 
     async def count(self, model: type[Base], conditions: tuple[Condition, ...]) -> int:

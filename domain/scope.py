@@ -93,17 +93,21 @@ def opening(identity: Identity, *, write: bool) -> str:
 
 
 def condition(model: type[Base]) -> ColumnElement[bool]:
-    """The filter that keeps a statement on ``model`` inside the scope and its read permission.
+    """The filter that keeps a statement on ``model`` inside the scope and its read permission."""
+    return and_(_within(model), permitted(model))
+
+
+def permitted(model: type[Base]) -> ColumnElement[bool]:
+    """The filter by the read permission of ``model`` alone.
 
     What a row says about the caller itself needs no permission.
     """
-    within = _within(model)
     if model.read_permission is None:
-        return within
+        return true()
     allowed: ColumnElement[bool] = literal_column(
         f"(select '{model.read_permission}' = any (string_to_array({PERMISSIONS_SQL}, ',')))"
     )
-    return and_(within, or_(_about_me(model), allowed) if _is_personal(model) else allowed)
+    return or_(_about_me(model), allowed) if _is_personal(model) else allowed
 
 
 def _within(model: type[Base]) -> ColumnElement[bool]:

@@ -108,6 +108,7 @@ class Dataset(Departmental, Identified, Timestamped, Base):
 
     __tablename__ = "datasets"
     read_permission = Permission.DATASET_READ
+    weighed = frozenset({"status"})
 
     workspace_id: Mapped[UUID]
     uploader_id: Mapped[UUID] = mapped_column(ForeignKey("users.id", ondelete="RESTRICT"))
@@ -203,6 +204,7 @@ class Upload(Departmental, Identified, Timestamped, Base):
 
     __tablename__ = "uploads"
     read_permission = Permission.DATASET_READ
+    weighed = frozenset({"status"})
 
     dataset_id: Mapped[UUID]
     owner_id: Mapped[UUID] = mapped_column(ForeignKey("users.id", ondelete="RESTRICT"))

@@ -81,6 +81,7 @@ class Job(Departmental, Identified, Timestamped, Base):
 
     __tablename__ = "jobs"
     read_permission = Permission.JOB_READ
+    weighed = frozenset({"status"})
 
     dataset_id: Mapped[UUID | None]
     created_by: Mapped[UUID] = mapped_column(ForeignKey("users.id", ondelete="RESTRICT"))

@@ -11,24 +11,24 @@ from sqlalchemy import (
     BigInteger,
     Integer,
     Select,
-    Text,
     Uuid,
     bindparam,
     func,
-    literal,
     select,
+    true,
 )
 
 from domain.catalog.models import Dataset
 from domain.errors import CursorExpired, InvalidInput
-from domain.jobs.models import Job, JobEvent
-from domain.paging import visible
+from domain.jobs.models import Job, JobEvent, JobStatus
+from domain.paging import Condition, Operator, Page, each_department, visible
+from domain.scope import permitted
 from domain.statements import columns, kept
 
 if TYPE_CHECKING:
     from uuid import UUID
 
-    from sqlalchemy import ColumnElement
+    from sqlalchemy import ColumnElement, Subquery
 
     from domain.database import Row
     from domain.models import Base
@@ -39,6 +39,8 @@ KEPT = timedelta(days=90)
 
 BATCH = 200
 SNAPSHOT_JOBS = 100
+
+ACTIVE = (Condition("status", Operator.IN, [JobStatus.QUEUED, JobStatus.PROCESSING]),)
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +107,10 @@ async def snapshot(reads: Reads, topic: Topic) -> tuple[list[Row], Cursor]:
     ones, at most ``SNAPSHOT_JOBS``, the oldest first.
     """
     mark = await reads.row(_high_water(topic.column), key=topic.key)
-    jobs = await reads.rows(_jobs(topic.column), key=topic.key, size=SNAPSHOT_JOBS)
+    if topic.column == "scope":
+        jobs = (await reads.page(Job, Page(SNAPSHOT_JOBS, conditions=ACTIVE))).rows
+    else:
+        jobs = await reads.rows(_jobs(topic.column), key=topic.key, size=SNAPSHOT_JOBS)
     last = mark["id"] if mark is not None else None
     return jobs[::-1], Cursor(last or 0, datetime.now(UTC))
 
@@ -120,45 +125,51 @@ def cursor_of(event: Row) -> Cursor:
     return Cursor(event.id, event.created_at)
 
 
-def _keyed(model: type[Base], column: str) -> list[ColumnElement[bool]]:
-    if column == "scope":
-        return []
+def _keyed(model: type[Base], column: str) -> ColumnElement[bool]:
     name = "id" if model is Job and column == "job_id" else column
-    return [model.__table__.c[name] == bindparam("key", type_=Uuid())]
+    return model.__table__.c[name] == bindparam("key", type_=Uuid())
 
 
 @kept
 def _high_water(column: str) -> tuple[Select[Any], None]:
-    return select(func.max(JobEvent.id).label("id")).where(
-        *_keyed(JobEvent, column), visible(JobEvent)
-    ), None
+    if column != "scope":
+        last = select(func.max(JobEvent.id).label("id"))
+        return last.where(_keyed(JobEvent, column), visible(JobEvent)), None
+    departments = each_department()
+    own = _of(departments, select(JobEvent.id)).order_by(JobEvent.id.desc()).limit(1).lateral("e")
+    return select(func.max(own.c.id).label("id")).select_from(departments.join(own, true())), None
 
 
 @kept
 def _events(column: str) -> tuple[Select[Any], type[JobEvent]]:
-    return (
+    limit = bindparam("size", type_=Integer())
+    chosen = (
         select(*columns(JobEvent))
-        .where(
-            *_keyed(JobEvent, column),
-            visible(JobEvent),
-            JobEvent.id > bindparam("after", type_=BigInteger()),
-        )
+        .where(JobEvent.id > bindparam("after", type_=BigInteger()))
         .order_by(JobEvent.id)
-        .limit(bindparam("size", type_=Integer())),
-        JobEvent,
+        .limit(limit)
     )
+    if column != "scope":
+        return chosen.where(_keyed(JobEvent, column), visible(JobEvent)), JobEvent
+    # Each department's events come from its own index: whoever follows a quiet one would else go
+    # through the events of all others, again with each look.
+    departments = each_department()
+    own = _of(departments, chosen).lateral("e")
+    merged = select(*own.c).select_from(departments.join(own, true()))
+    return merged.order_by(own.c.id).limit(limit), JobEvent
+
+
+def _of(departments: Subquery, events: Select[Any]) -> Select[Any]:
+    mine = JobEvent.department_id == departments.c.department
+    return events.where(mine, permitted(JobEvent))
 
 
 @kept
 def _jobs(column: str) -> tuple[Select[Any], type[Job]]:
-    chosen = select(*columns(Job)).where(*_keyed(Job, column), visible(Job))
-    if column == "scope":
-        chosen = chosen.where(
-            Job.status.in_((literal("queued", Text()), literal("processing", Text())))
-        )
     return (
-        chosen.order_by(Job.created_at.desc(), Job.id.desc()).limit(
-            bindparam("size", type_=Integer())
-        ),
+        select(*columns(Job))
+        .where(_keyed(Job, column), visible(Job))
+        .order_by(Job.created_at.desc(), Job.id.desc())
+        .limit(bindparam("size", type_=Integer())),
         Job,
     )

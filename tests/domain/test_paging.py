@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
@@ -86,11 +87,19 @@ def library(settings: Settings) -> Library:
     return asyncio.run(make())
 
 
+@asynccontextmanager
+async def reading(database: Database, person: Person) -> AsyncIterator[Reads]:
+    reads = Reads(database, person.identity(), Hold())
+    try:
+        yield reads
+    finally:
+        await reads.close()
+
+
 @pytest.fixture
 async def reads(database: Database, library: Library) -> AsyncIterator[Reads]:
-    opened = Reads(database, library.person.identity(), Hold())
-    yield opened
-    await opened.close()
+    async with reading(database, library.person) as opened:
+        yield opened
 
 
 def place(row: Row, order: Order) -> tuple[Any, UUID]:
@@ -200,9 +209,8 @@ async def test_goes_on_from_a_row_that_is_gone(database: Database, rows: Rows) -
     await rows.connection.execute(
         "update datasets set deleted_at = now() where id = $1", made[2].id
     )
-    reads = Reads(database, person.identity(), Hold())
-    page = await reads.page(Dataset, Page(10, after=cursor))
-    await reads.close()
+    async with reading(database, person) as reads:
+        page = await reads.page(Dataset, Page(10, after=cursor))
     assert [row.id for row in page.rows] == [made[1].id, made[0].id]
 
 
@@ -243,8 +251,7 @@ async def test_merging_departments_and_walking_the_time_index_give_the_same(
 ) -> None:
     monkeypatch.setattr(reads_module, "MERGED_DEPARTMENTS", merged_up_to)
     ordered = sorted(forest.workspaces, key=lambda row: place(row, NEWEST), reverse=True)
-    reads = Reads(database, forest.person.identity(), Hold())
-    try:
+    async with reading(database, forest.person) as reads:
         first = await reads.page(Workspace, Page(20))
         assert [row.id for row in first.rows] == [row.id for row in ordered[:20]]
         after = cursor_of(first.rows[-1], NEWEST)
@@ -253,8 +260,6 @@ async def test_merging_departments_and_walking_the_time_index_give_the_same(
         last = await reads.page(Workspace, Page(5, backward=True))
         assert [row.id for row in last.rows] == [row.id for row in ordered[-5:]]
         assert await reads.count(Workspace, ()) == len(ordered)
-    finally:
-        await reads.close()
 
 
 async def test_merges_up_to_64_departments_and_walks_above(
@@ -269,9 +274,8 @@ async def test_merges_up_to_64_departments_and_walks_above(
 
     monkeypatch.setattr(paging, "scoped", noted)
     for person in (forest.person, library.person):
-        reads = Reads(database, person.identity(), Hold())
-        await reads.page(Workspace, Page(1))
-        await reads.close()
+        async with reading(database, person) as reads:
+            await reads.page(Workspace, Page(1))
     assert chosen == [False, True]
     assert MERGED_DEPARTMENTS == 64
 
@@ -319,6 +323,28 @@ async def test_filters(reads: Reads, condition: Condition, found: str) -> None:
     page = await reads.page(Dataset, Page(100, conditions=(condition,)))
     assert "".join(sorted({row.name for row in page.rows})) == found
     assert await reads.count(Dataset, (condition,)) == len(page.rows)
+
+
+async def test_writes_only_plain_words_of_a_filter_into_the_text(
+    reads: Reads, library: Library
+) -> None:
+    texts = {}
+    for words in (["failed", "validated"], ["validated", "failed", "failed"], ["failed"]):
+        page = Page(100, conditions=(Condition("status", Operator.IN, words),))
+        statement = paging.scoped(Dataset, page.shape(Dataset), merged=True)
+        texts[tuple(words)] = statement
+        assert "'failed'" in statement.text
+        found = await reads.page(Dataset, page)
+        assert {row.status for row in found.rows} == set(words)
+        assert len({row.id for row in found.rows}) == len(found.rows)
+    assert len(set(texts.values())) == 2
+    for word in ("failed' or true --", "Failed", ""):
+        page = Page(100, conditions=(Condition("status", Operator.IN, [word, "failed"]),))
+        statement = paging.scoped(Dataset, page.shape(Dataset), merged=True)
+        assert "'failed'" not in statement.text
+        found = await reads.page(Dataset, page)
+        assert {row.status for row in found.rows} == {"failed"}
+    assert len(library.datasets) == 36
 
 
 def test_one_text_serves_all_values_of_a_filter() -> None:

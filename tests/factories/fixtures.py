@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -24,7 +25,9 @@ async def database(settings: Settings) -> AsyncIterator[Database]:
     opened = Database(settings)
     await opened.open()
     yield opened
-    await opened.close()
+    # A connection that a failed test kept would be waited for without end.
+    async with asyncio.timeout(10):
+        await opened.close()
 
 
 @pytest.fixture
