@@ -35,6 +35,11 @@ EXAMPLES = """\
   AETHERFLOW_TOKEN=… ./aetherflow upload big.parquet --department supply"""
 
 
+STOPPED = """\
+aetherflow: stopped. An upload that was cut off goes on when the same command is given again; jobs
+that have begun go on by themselves."""
+
+
 def add_to(words: Words) -> None:
     """Adds the word."""
     parser = add_word(
@@ -92,7 +97,11 @@ def run(arguments: argparse.Namespace) -> int:
     if not path.is_file():
         message = f"there is no file {path}."
         raise CommandFailed(message)
-    return asyncio.run(_upload(arguments, path, path.stat().st_size))
+    try:
+        return asyncio.run(_upload(arguments, path, path.stat().st_size))
+    except KeyboardInterrupt:
+        print(STOPPED, file=sys.stderr, flush=True)
+        raise
 
 
 async def _upload(arguments: argparse.Namespace, path: Path, size: int) -> int:

@@ -57,7 +57,7 @@ async def test_an_api_process_ends_sockets_with_1012_and_itself_with_0(
     variables: dict[str, str], tmp_path: Path, number: signal.Signals
 ) -> None:
     port, log = free_port(), tmp_path / "log"
-    with process(log, ["api", "--port", str(port)], variables, "startup complete") as api:
+    with process(log, ["api", "--port", str(port)], variables, "Uvicorn running on") as api:
         async with websockets.connect(
             f"ws://127.0.0.1:{port}/graphql",
             subprotocols=[websockets.Subprotocol("graphql-transport-ws")],
@@ -89,7 +89,7 @@ def test_logs_lines_with_time_and_level_and_no_secrets(
     port, log = free_port(), tmp_path / "log"
     login = "mutation ($i: LoginInput!) { login(input: $i) { accessToken refreshToken } }"
     given = {"i": {"email": "sales@aetherflow.local", "password": PASSWORD}}
-    with process(log, ["api", "--port", str(port)], variables, "startup complete"):
+    with process(log, ["api", "--port", str(port)], variables, "Uvicorn running on"):
         answer = httpx.post(
             f"http://127.0.0.1:{port}/graphql",
             json={"query": login, "variables": given},
@@ -134,7 +134,7 @@ async def test_believes_a_proxy_only_where_it_is_named(
     login = "mutation ($i: LoginInput!) { login(input: $i) { expiresAt } }"
     given = {"i": {"email": "sales@aetherflow.local", "password": PASSWORD}}
     agent = f"proxy test {trusted}"
-    with process(log, ["api", "--port", str(port)], env, "startup complete"):
+    with process(log, ["api", "--port", str(port)], env, "Uvicorn running on"):
         async with httpx.AsyncClient(trust_env=False, timeout=PATIENCE) as client:
             answer = await client.post(
                 f"http://127.0.0.1:{port}/graphql",

@@ -35,3 +35,7 @@ def test_compares_with_the_file_and_says_what_to_do(
     assert "-type Jub " in told.out
     assert "+type Job " in told.out
     assert "schema.graphql is not what the code says" in told.err
+
+
+def test_the_committed_file_is_what_the_code_says() -> None:
+    assert schema.FILE.read_text() == sdl(), "see `./aetherflow schema --check`"

@@ -2,6 +2,10 @@ from __future__ import annotations
 
 import asyncio
 import random
+import signal
+import subprocess
+import sys
+import time
 from typing import TYPE_CHECKING, Any
 
 import httpx
@@ -13,12 +17,11 @@ from ops.uploading.file import read_file
 from ops.uploading.memory import Remembered
 from ops.uploading.parts import send_parts
 from ops.uploading.sending import Wanted, begin_upload
-from tests.ops.cli.conftest import MiB
+from tests.ops.cli.conftest import BARE, ROOT, MiB
 from tests.product import PASSWORD
 
 if TYPE_CHECKING:
     from pathlib import Path
-    from subprocess import CompletedProcess
 
     from tests.ops.cli.conftest import Command
     from tests.product import Product
@@ -49,7 +52,7 @@ def upload(
     *words: str,
     env: dict[str, str],
     stdin: str | None = None,
-) -> CompletedProcess[str]:
+) -> subprocess.CompletedProcess[str]:
     given = ("--department", "sales", "--server", served.url, *words)
     done = command("upload", str(path), *given, env=env, stdin=stdin)
     assert "Traceback" not in done.stderr
@@ -158,6 +161,38 @@ def test_signs_in_with_a_password(
 
     right = upload(command, served, path, *words, env=cache, stdin=f"{PASSWORD}\n")
     assert right.returncode == 0, right.stderr
+
+
+def test_goes_on_after_ctrl_c(
+    command: Command,
+    served: Product,
+    variables: dict[str, str],
+    cache: dict[str, str],
+    tmp_path: Path,
+) -> None:
+    path = csv_file(tmp_path / "stopped.csv", 40 * MiB)
+    env = variables | cache
+    words = ["upload", str(path), "--department", "sales", "--server", served.url]
+    words += ["--as", "sales@aetherflow.local"]
+    with subprocess.Popen(
+        [sys.executable, "-m", "ops", *words],
+        cwd=ROOT,
+        env=BARE | env,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
+        while not list((tmp_path / "cache").rglob("uploads/*")):
+            assert process.poll() is None
+            time.sleep(0.01)
+        process.send_signal(signal.SIGINT)
+        _, told = process.communicate(timeout=30)
+    assert process.returncode == 130
+    assert told.startswith("aetherflow: stopped. ")
+    assert "Traceback" not in told
+
+    done = command(*words, env=env)
+    assert done.returncode == 0, done.stderr
 
 
 @pytest.mark.parametrize(
