@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Literal, Self
+from urllib.parse import parse_qs, urlsplit
 
-from pydantic import Field, SecretStr, field_validator
+from pydantic import Field, SecretStr, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 MiB = 1024 * 1024
@@ -62,6 +63,16 @@ class Settings(BaseSettings):
 
     allowed_origins: tuple[str, ...] = ()
 
+    @model_validator(mode="after")
+    def _databases_over_tls(self) -> Self:
+        if self.environment == "production":
+            for name in ("database_url", "owner_database_url"):
+                url: SecretStr | None = getattr(self, name)
+                if url is not None:
+                    over_tls = SecretStr(verified(url.get_secret_value()))
+                    object.__setattr__(self, name, over_tls)
+        return self
+
     @field_validator("secret_key")
     @classmethod
     def _long_enough(cls, value: SecretStr) -> SecretStr:
@@ -69,3 +80,12 @@ class Settings(BaseSettings):
             message = "AETHERFLOW_SECRET_KEY needs at least 32 characters"
             raise ValueError(message)
         return value
+
+
+def verified(url: str) -> str:
+    """Asks for TLS with a verified certificate and host, where an address says nothing of TLS."""
+    parts = urlsplit(url)
+    if "sslmode" in parse_qs(parts.query):
+        return url
+    query = f"{parts.query}&sslmode=verify-full" if parts.query else "sslmode=verify-full"
+    return parts._replace(query=query).geturl()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
+import asyncpg
 from alembic import context
 from sqlalchemy import Connection, text
 from sqlalchemy.ext.asyncio import create_async_engine
@@ -22,7 +23,11 @@ def run_migrations(connection: Connection) -> None:
 
 async def run_online() -> None:
     """Connects, serialises with other migrators, and migrates."""
-    engine = create_async_engine(context.config.attributes["url"], poolclass=NullPool)
+    # The driver reads the address itself, as everywhere else: its TLS options are in there.
+    url = context.config.attributes["url"]
+    engine = create_async_engine(
+        "postgresql+asyncpg://", async_creator=lambda: asyncpg.connect(url), poolclass=NullPool
+    )
     async with engine.connect() as connection:
         # Two starting processes must not both migrate: the second waits here and finds it done.
         await connection.execute(text("select pg_advisory_lock(hashtext('aetherflow.migrate'))"))

@@ -12,7 +12,7 @@ HISTORY = Path(__file__).resolve().parent.parent / "migrations"
 
 def history(owner_url: str) -> Config:
     """Returns Alembic's configuration for the database of this address, as its owner."""
-    config = Config(attributes={"url": owner_url.replace("postgresql://", "postgresql+asyncpg://")})
+    config = Config(attributes={"url": owner_url})
     config.set_main_option("script_location", str(HISTORY).replace("%", "%%"))
     config.set_main_option("path_separator", "os")
     return config

@@ -99,7 +99,7 @@ def _variables(folder: DataFolder, servers: EmbeddedServers) -> tuple[str, dict[
     assert servers.s3 is not None  # noqa: S101 (as above)
     owner = servers.postgres.url("aetherflow_owner")
     return owner, {
-        "AETHERFLOW_ENVIRONMENT": "production",
+        "AETHERFLOW_ENVIRONMENT": "development",
         "AETHERFLOW_DATABASE_URL": servers.postgres.url("aetherflow_app"),
         "AETHERFLOW_REDIS_URL": servers.redis.url(),
         "AETHERFLOW_S3_ENDPOINT_URL": servers.s3.endpoint_url,
