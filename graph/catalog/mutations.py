@@ -121,7 +121,9 @@ class DatasetMutations:
         given = _given(input, "name", "description")
         workspace_id = input.workspace_id
         if workspace_id is not strawberry.UNSET:
-            given["workspace_id"] = workspace_id and key_of("Workspace", workspace_id)
+            given["workspace_id"] = (
+                None if workspace_id is None else key_of("Workspace", workspace_id)
+            )
         async with info.context.work() as work:
             await update_dataset(work, dataset_id, given)
         dataset: Any = await info.context.loaders.one(models.Dataset, dataset_id)
