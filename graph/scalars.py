@@ -97,3 +97,8 @@ def key_of(type_name: str, text: str) -> UUID:
         message = f"There is no such {type_name.lower()}."
         raise NotFound(message)
     return key
+
+
+def given_key(type_name: str, text: str | None) -> UUID | None:
+    """The key of a global id that may be left out. Raises `NotFound`, for an empty text too."""
+    return None if text is None else key_of(type_name, text)

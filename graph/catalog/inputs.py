@@ -12,7 +12,7 @@ from domain.catalog import downloads, models
 from domain.errors import InvalidInput
 from domain.paging import Condition, Operator, Order
 from graph.enums import Direction, described, values
-from graph.scalars import BigInt, key_of
+from graph.scalars import BigInt, given_key
 
 KEY = "Repeating a call with the same key makes nothing twice."
 
@@ -74,10 +74,6 @@ else:
     )
 
 
-def _key(type_name: str, text: str | None) -> object:
-    return None if text is None else key_of(type_name, text)
-
-
 @strawberry.input(description="Which workspaces to give: those that meet all that is set.")
 class WorkspaceFilter:
     """Comparisons of a workspace's columns."""
@@ -98,8 +94,8 @@ class WorkspaceFilter:
     def conditions(self) -> tuple[Condition, ...]:
         """The comparisons that are set."""
         given = [
-            Condition("department_id", Operator.IS, _key("Department", self.department_id)),
-            Condition("owner_id", Operator.IS, _key("User", self.owner_id)),
+            Condition("department_id", Operator.IS, given_key("Department", self.department_id)),
+            Condition("owner_id", Operator.IS, given_key("User", self.owner_id)),
             Condition("name", Operator.CONTAINS, self.name_contains),
             Condition("is_default", Operator.IS, self.is_default),
         ]
@@ -164,9 +160,9 @@ class DatasetFilter:
         given = [
             Condition("status", Operator.IN, values(self.status)),
             Condition("file_type", Operator.IN, values(self.file_type)),
-            Condition("department_id", Operator.IS, _key("Department", self.department_id)),
-            Condition("workspace_id", Operator.IS, _key("Workspace", self.workspace_id)),
-            Condition("uploader_id", Operator.IS, _key("User", self.uploader_id)),
+            Condition("department_id", Operator.IS, given_key("Department", self.department_id)),
+            Condition("workspace_id", Operator.IS, given_key("Workspace", self.workspace_id)),
+            Condition("uploader_id", Operator.IS, given_key("User", self.uploader_id)),
             Condition("name", Operator.CONTAINS, self.name_contains),
             Condition("created_at", Operator.FROM, self.created_from),
             Condition("created_at", Operator.BEFORE, self.created_before),
@@ -216,8 +212,8 @@ class UploadFilter:
         """The comparisons that are set."""
         given = [
             Condition("status", Operator.IN, values(self.status)),
-            Condition("dataset_id", Operator.IS, _key("Dataset", self.dataset_id)),
-            Condition("owner_id", Operator.IS, _key("User", self.owner_id)),
+            Condition("dataset_id", Operator.IS, given_key("Dataset", self.dataset_id)),
+            Condition("owner_id", Operator.IS, given_key("User", self.owner_id)),
         ]
         return tuple(c for c in given if c.value is not None)
 

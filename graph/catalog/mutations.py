@@ -19,7 +19,7 @@ from domain.lifecycle.parts import presigned_parts
 from domain.lifecycle.uploads import abort_upload, resume_upload, start_upload
 from graph.catalog import inputs, payloads
 from graph.context import Info
-from graph.scalars import encoded_id, key_of
+from graph.scalars import encoded_id, given_key, key_of
 
 if TYPE_CHECKING:
     from uuid import UUID
@@ -39,7 +39,6 @@ class UploadMutations:
         self, info: Info, input: Annotated[inputs.CreateUploadInput, Given]
     ) -> payloads.CreateUploadPayload:
         """Needs dataset:write in the department."""
-        workspace_id = input.workspace_id
         new = NewUpload(
             file_name=input.file_name,
             size_bytes=input.size_bytes,
@@ -48,7 +47,7 @@ class UploadMutations:
             content_type=input.content_type,
             sha256=input.sha256,
             department=_reference(input.department),
-            workspace_id=None if workspace_id is None else key_of("Workspace", workspace_id),
+            workspace_id=given_key("Workspace", input.workspace_id),
         )
         key = input.idempotency_key
         settings = info.context.parts.settings
@@ -121,9 +120,7 @@ class DatasetMutations:
         given = _given(input, "name", "description")
         workspace_id = input.workspace_id
         if workspace_id is not strawberry.UNSET:
-            given["workspace_id"] = (
-                None if workspace_id is None else key_of("Workspace", workspace_id)
-            )
+            given["workspace_id"] = given_key("Workspace", workspace_id)
         async with info.context.work() as work:
             await update_dataset(work, dataset_id, given)
         dataset: Any = await info.context.loaders.one(models.Dataset, dataset_id)

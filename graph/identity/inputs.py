@@ -8,7 +8,7 @@ import strawberry
 
 from domain.paging import Condition, Operator, Order
 from graph.enums import Direction
-from graph.scalars import key_of
+from graph.scalars import given_key
 
 KEY = "Repeating a call with the same key makes nothing twice."
 REFERENCE = "by its code, such as 'supply', or its id"
@@ -33,9 +33,7 @@ class DepartmentFilter:
         given = [
             Condition("code", Operator.IN, self.code),
             Condition("name", Operator.CONTAINS, self.name_contains),
-            Condition(
-                "parent_id", Operator.IS, self.parent_id and key_of("Department", self.parent_id)
-            ),
+            Condition("parent_id", Operator.IS, given_key("Department", self.parent_id)),
         ]
         return tuple(c for c in given if c.value is not None)
 

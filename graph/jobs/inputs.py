@@ -11,7 +11,7 @@ import strawberry
 from domain.jobs import models
 from domain.paging import Condition, Operator, Order
 from graph.enums import Direction, described, values
-from graph.scalars import Json, key_of
+from graph.scalars import Json, given_key
 
 if TYPE_CHECKING:
     # To type checkers the graph's form of an enum is the domain's: the same values.
@@ -72,9 +72,7 @@ class JobFilter:
         given = [
             Condition("status", Operator.IN, values(self.status)),
             Condition("job_type", Operator.IN, values(self.job_type)),
-            Condition(
-                "dataset_id", Operator.IS, self.dataset_id and key_of("Dataset", self.dataset_id)
-            ),
+            Condition("dataset_id", Operator.IS, given_key("Dataset", self.dataset_id)),
             Condition("created_at", Operator.FROM, self.created_from),
             Condition("created_at", Operator.BEFORE, self.created_before),
         ]
@@ -148,9 +146,7 @@ class ResultFilter:
         """The comparisons that are set."""
         given = [
             Condition("result_type", Operator.IN, self.result_type),
-            Condition(
-                "dataset_id", Operator.IS, self.dataset_id and key_of("Dataset", self.dataset_id)
-            ),
+            Condition("dataset_id", Operator.IS, given_key("Dataset", self.dataset_id)),
             Condition("created_at", Operator.FROM, self.created_from),
             Condition("created_at", Operator.BEFORE, self.created_before),
         ]
