@@ -317,3 +317,52 @@ async def test_the_cursor_of_events_long_gone_has_expired(served: Product, own: 
     (error,) = seen[0]["errors"]
     assert error["extensions"]["code"] == "CURSOR_EXPIRED"
     assert "Subscribe again without a cursor." in error["message"]
+
+
+def filters() -> list[tuple[str, str, str]]:
+    """Each list of the graph with its filters' fields, and what type of thing each one names."""
+    built = schema()._schema
+    assert built.query_type
+    found = []
+    for name, field in built.query_type.fields.items():
+        if "filter" not in field.args:
+            continue
+        kind = get_named_type(field.args["filter"].type)
+        assert isinstance(kind, GraphQLInputObjectType)
+        for given, value in kind.fields.items():
+            if get_named_type(value.type).name == "ID":
+                named = {"owner": "User", "uploader": "User", "parent": "Department"}
+                stem = given.removesuffix("Id")
+                found.append((name, given, named.get(stem, stem.capitalize())))
+    return found
+
+
+@pytest.mark.parametrize(("list_name", "field", "type_name"), filters())
+async def test_a_filter_finds_nothing_of_others(
+    served: Product, own: Realm, other: Realm, list_name: str, field: str, type_name: str
+) -> None:
+    client = client_of(served, own.person)
+    table = {name: table for table, name in TYPES.items()}[type_name]
+    row = other.colleague if table == "users" else other.row(table)
+    query = f"""
+    query ($id: ID!) {{ {list_name}(filter: {{{field}: $id}}) {{ nodes {{ id }} totalCount }} }}
+    """
+    for key in (row.id, uuid4()):
+        found = await client.data(query, {"id": encoded_id(type_name, key)})
+        assert found == {list_name: {"nodes": [], "totalCount": 0}}
+    for wrong in ("", "no id", encoded_id("Role", uuid4())):
+        error = await client.refusal(query, {"id": wrong})
+        assert error["extensions"]["code"] == "NOT_FOUND"
+
+
+@pytest.mark.parametrize("text", ["%", "_", "\\", "' or true --", "$1", "x" * 20_000, "\0"])
+async def test_a_filter_takes_any_text_for_text(served: Product, own: Realm, text: str) -> None:
+    client = client_of(served, own.person)
+    query = """
+    query ($text: String!) { datasets(filter: {nameContains: $text}) { totalCount nodes { id } } }
+    """
+    answer = await served.ask(query, {"text": text}, token=client.token)
+    if "errors" in answer:
+        assert answer["errors"][0]["extensions"]["code"] == "INVALID_INPUT"
+    else:
+        assert answer["data"]["datasets"] == {"totalCount": 0, "nodes": []}
