@@ -96,7 +96,7 @@ async def _publish(
     rows = summary["rows"]
     message = f"Done: {rows['read']} rows read, {rows['kept']} kept, {rows['rejected']} rejected."
     async with run.publishing() as work:
-        work.require(Permission.DATASET_WRITE, run.lease.department_id)
+        work.require(Permission.JOB_START, run.lease.department_id)
         await refuse_duplicate(work, given, dataset.file_hash_sha256)
         await protocol.succeed(
             work, run.lease, message=message, result_data={"rows": rows}, output_file=output

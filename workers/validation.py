@@ -64,7 +64,7 @@ async def _own_copy(run: Run, given: Input) -> str:
     key = keys.raw(dataset.department_id, dataset.id, datetime.now(UTC), ending)
     await run.until_stopped(storage.copy(given.upload.s3_key, key))
     async with run.publishing() as work:
-        work.require(Permission.DATASET_WRITE, run.lease.department_id)
+        work.require(Permission.JOB_START, run.lease.department_id)
         await protocol.hold(work, run.lease)
         await work.rows(
             update(Dataset)
@@ -95,7 +95,7 @@ async def _publish(
     rows = report["rows"]
     try:
         async with run.publishing() as work:
-            work.require(Permission.DATASET_WRITE, run.lease.department_id)
+            work.require(Permission.JOB_START, run.lease.department_id)
             await refuse_duplicate(work, given, sha256)
             message = f"Validated: {rows['kept']} of {rows['read']} rows can be kept."
             await protocol.succeed(work, run.lease, message=message, result_data={"rows": rows})
@@ -128,6 +128,6 @@ async def _publish(
             raise
         # Its twin was published between the look and the write: look again, and name it.
         async with run.publishing() as work:
-            work.require(Permission.DATASET_WRITE, run.lease.department_id)
+            work.require(Permission.JOB_START, run.lease.department_id)
             await refuse_duplicate(work, given, sha256)
         raise
