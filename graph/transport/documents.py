@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import OrderedDict
 from dataclasses import dataclass, field
 
@@ -10,6 +11,7 @@ from graphql import (
     DocumentNode,
     GraphQLError,
     GraphQLSchema,
+    IntValueNode,
     OperationDefinitionNode,
     OperationType,
     StringValueNode,
@@ -34,6 +36,10 @@ KEPT_CHARACTERS = 300_000
 
 # Parsing and validating so many words and signs takes about 0.2 s, in which nothing else runs.
 TOKENS = 10_000
+
+# No scalar takes so long a number, and Python refuses to read one of more than 4,300 digits.
+DIGITS = 400
+LONG_NUMBER = re.compile(rf"[0-9]{{{DIGITS}}}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +98,8 @@ class Documents:
             node = parse(text, max_lexical_tokens=TOKENS)
         except GraphQLError as error:
             return Document(DocumentNode(definitions=()), (error.with_traceback(None),))
-        errors = _nul_errors(node) if "\0" in text or "\\u" in text else []
+        suspect = "\0" in text or "\\u" in text or LONG_NUMBER.search(text)
+        errors = _literal_errors(node) if suspect else []
         errors = errors or validate(self._schema, node, RULES)
         operations = {
             definition.name.value if definition.name else "": definition.operation
@@ -112,8 +119,8 @@ class Documents:
             self._kept_characters -= len(forgotten)
 
 
-class _NulFinder(Visitor):
-    """Finds the string values that hold a NUL character, which PostgreSQL's text can't."""
+class _LiteralFinder(Visitor):
+    """Finds what no argument takes: NUL characters, which PostgreSQL refuses, and long numbers."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -123,8 +130,12 @@ class _NulFinder(Visitor):
         if "\0" in node.value:
             self.errors.append(GraphQLError("Text must not contain a NUL character.", node))
 
+    def enter_int_value(self, node: IntValueNode, *_: object) -> None:
+        if len(node.value) >= DIGITS:
+            self.errors.append(GraphQLError("This number is too long.", node))
 
-def _nul_errors(node: DocumentNode) -> list[GraphQLError]:
-    finder = _NulFinder()
+
+def _literal_errors(node: DocumentNode) -> list[GraphQLError]:
+    finder = _LiteralFinder()
     visit(node, finder)
     return finder.errors

@@ -61,6 +61,14 @@ def test_refuses_nul_in_text(text: str) -> None:
     assert error.locations
 
 
+def test_refuses_a_number_that_is_too_long_to_be_read() -> None:
+    for text in ("{ hello(name: %s) }", "{ hello(unknown: [-%s]) }"):
+        (error,) = documents().get(text % ("9" * 5000)).errors
+        assert error.message == "This number is too long."
+        assert error.locations
+    assert not documents().get('{ hello(name: "%s") }' % ("9" * 5000)).errors
+
+
 @pytest.mark.parametrize(
     "text", ['{ hello(name: "\\u00e9") }', '{ hello(name: "\\\\u0000") }', '{ hello(name: "é") }']
 )
