@@ -76,6 +76,12 @@ class DataFolder:
                 "that made it, or name another folder with --data-dir."
             )
             raise ServerFailed(message) from fault
+        except OSError as fault:
+            message = (
+                f"{self.path} can't be a data folder: {fault.strerror}. Name another one with "
+                "--data-dir."
+            )
+            raise ServerFailed(message) from fault
         try:
             fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as fault:

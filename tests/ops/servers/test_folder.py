@@ -45,6 +45,13 @@ def test_gives_another_port_when_the_remembered_one_is_taken(folder: DataFolder)
     assert folder.port("one") == other
 
 
+def test_refuses_a_path_that_can_be_no_folder(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    for path in (tmp_path / "file", tmp_path / "file" / "below"):
+        with pytest.raises(ServerFailed, match="can't be a data folder"):
+            DataFolder(path)
+
+
 def test_refuses_a_second_process_and_names_the_first(folder: DataFolder) -> None:
     code = (
         "import sys; from pathlib import Path; from ops.servers.folder import DataFolder\n"
