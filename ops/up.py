@@ -5,13 +5,13 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import errno
-import json
 import os
 import signal
 import sys
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 import httpx
 
@@ -134,6 +134,7 @@ async def _run(folder: DataFolder, host: str, port: int) -> None:
         # Both take a second or two to import what they need, and neither needs the other.
         await asyncio.gather(*(starts[child]() for child in starts if child.name in parts))
         _greet(folder, servers, _url(host, port), password, time.monotonic() - began)
+        _note(folder).unlink(missing_ok=True)
         await asyncio.gather(*(_keep(child, start) for child, start in starts.items()))
 
 
@@ -168,6 +169,10 @@ def _environment(folder: DataFolder, servers: EmbeddedServers, host: str) -> dic
         env["AWS_ACCESS_KEY_ID"] = servers.s3.access_key
         env["AWS_SECRET_ACCESS_KEY"] = servers.s3.secret_key
         env.pop("AWS_SESSION_TOKEN", None)
+        # A proxy that this machine uses for others would look for the server at itself.
+        direct = env.get("no_proxy") or env.get("NO_PROXY")
+        address = urlsplit(servers.s3.endpoint_url).hostname
+        env["no_proxy"] = env["NO_PROXY"] = ",".join(filter(None, [direct, address]))
     if host in EVERYWHERE and servers.s3 and "AETHERFLOW_S3_PUBLIC_URL" not in env:
         _say(
             "uploads from other machines go straight to S3: set AETHERFLOW_S3_PUBLIC_URL to "
@@ -179,7 +184,8 @@ def _environment(folder: DataFolder, servers: EmbeddedServers, host: str) -> dic
 async def _prepare(folder: DataFolder, env: dict[str, str]) -> str | None:
     """Migrates and makes the first users in a process of its own, whose memory is then free again.
 
-    Returns the password that was made, if one was. Raises ServerFailed.
+    Returns the password that was made, by this start or by one that was stopped before it could
+    tell it; None when there is none to tell. Raises ServerFailed.
     """
     log = folder.log("prepare")
     with log.open("wb") as file:
@@ -187,14 +193,15 @@ async def _prepare(folder: DataFolder, env: dict[str, str]) -> str | None:
             sys.executable,
             "-m",
             "ops.prepare",
+            str(_note(folder)),
             cwd=ROOT,
             env=env,
             stdin=asyncio.subprocess.DEVNULL,
-            stdout=asyncio.subprocess.PIPE,
+            stdout=asyncio.subprocess.DEVNULL,
             stderr=file,
         )
         try:
-            told, _ = await process.communicate()
+            await process.wait()
         except asyncio.CancelledError:
             process.kill()
             await process.wait()
@@ -203,8 +210,12 @@ async def _prepare(folder: DataFolder, env: dict[str, str]) -> str | None:
         lines = "\n    ".join(log.read_text(errors="replace").splitlines()[-12:])
         message = f"the database could not be brought up to date. The end of {log}:\n    {lines}"
         raise ServerFailed(message)
-    password: str | None = json.loads(told)["password"]
-    return password
+    note = _note(folder)
+    return note.read_text() if note.exists() else None
+
+
+def _note(folder: DataFolder) -> Path:
+    return folder.path / "first-password"
 
 
 async def _answers(url: str) -> bool:

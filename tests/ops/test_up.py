@@ -128,6 +128,38 @@ def test_says_where_it_is_and_how_to_sign_in(run: Run) -> None:
     assert ask(run).json() == {"data": {"__typename": "Query"}}
 
 
+def test_tells_the_first_password_though_a_start_was_stopped_before(tmp_path: Path) -> None:
+    """With a proxy for other machines in its environment, which must not be asked for our own."""
+    data, env = tmp_path / "data", {**BARE, "http_proxy": "http://127.0.0.1:9"}
+    with subprocess.Popen(
+        command(data, free_port()),
+        cwd=ROOT,
+        env=env,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    ) as first:
+        deadline = time.monotonic() + PATIENCE
+        while not (data / "first-password").exists():
+            assert time.monotonic() < deadline
+            assert first.poll() is None
+            time.sleep(0.01)
+        first.send_signal(signal.SIGINT)
+        printed, _ = first.communicate(timeout=PATIENCE)
+    assert "password" not in printed
+    assert stat.S_IMODE((data / "first-password").stat().st_mode) == 0o600
+    with up(data, env) as second:
+        (line,) = [line for line in second.printed if "shown this once" in line]
+        login = "mutation ($i: LoginInput!) { login(input: $i) { viewer { user { email } } } }"
+        given = {"email": "sales@aetherflow.local", "password": line.split()[1]}
+        answer = httpx.post(
+            f"http://127.0.0.1:{second.port}/graphql",
+            json={"query": login, "variables": {"i": given}},
+        )
+        assert answer.json()["data"]["login"]["viewer"]["user"]["email"] == given["email"]
+        assert not (data / "first-password").exists()
+
+
 def test_refuses_a_second_run_in_its_folder(run: Run) -> None:
     again = subprocess.run(
         command(run.data_dir, free_port()),
