@@ -64,7 +64,7 @@ class Edge(Generic[T]):
     """Relay's Edge."""
 
     cursor: str = strawberry.field(description="The row's place in this order of the list.")
-    node: T = strawberry.field(description="The row.")
+    node: T = strawberry.field(description="The row itself, with all its fields.")
 
 
 @strawberry.type(description="One page of a list.")

@@ -31,7 +31,7 @@ else:
             models.FileType.JSONL: "One JSON document a line.",
             models.FileType.XML: "An XML document.",
             models.FileType.EXCEL: "A workbook: xlsx, xlsm, xls or ods.",
-            models.FileType.PARQUET: "Parquet.",
+            models.FileType.PARQUET: "A Parquet file, whose columns have types already.",
         },
     )
 

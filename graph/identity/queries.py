@@ -28,7 +28,7 @@ from graph.scalars import key_of
 class IdentityQueries:
     """Root fields about people and departments."""
 
-    @strawberry.field(description="Whoever asks.")
+    @strawberry.field(description="Whoever asks, and what this request may see and do.")
     def viewer(self, info: Info) -> Viewer:
         """Needs somebody to be signed in."""
         _ = info.context.signed_in

@@ -30,7 +30,7 @@ else:
             models.JobType.EDA: "Explores a dataset and writes a report.",
             models.JobType.ANALYSIS: "Profiles a dataset's columns and its quality.",
             models.JobType.PIPELINE: "Runs a pipeline.",
-            models.JobType.TRAINING: "Trains models.",
+            models.JobType.TRAINING: "Trains a model on a dataset.",
         },
     )
 

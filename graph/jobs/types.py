@@ -125,7 +125,7 @@ class Job(Node):
         """Loads the earlier job."""
         return await info.context.loaders.one(models.Job, _row(self).retry_of_id)  # type: ignore[return-value]
 
-    @strawberry.field(description="Its attempts.")
+    @strawberry.field(description="Its attempts so far, each one run by a worker.")
     def job_attempts(
         self,
         info: Info,

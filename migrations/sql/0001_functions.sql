@@ -73,14 +73,14 @@ declare
 begin
     perform from users where id = p_user and is_active and deleted_at is null;
     if not found then
-        raise exception using errcode = 'AF401', message = 'The account is not active.';
+        raise exception using errcode = 'AF401', message = 'The account is not active: ask whoever manages it.';
     end if;
     if p_session is not null then
         perform from sessions
             where id = p_session and user_id = p_user
               and revoked_at is null and expires_at > now();
         if not found then
-            raise exception using errcode = 'AF401', message = 'The session has ended.';
+            raise exception using errcode = 'AF401', message = 'The session has ended: sign in again.';
         end if;
     end if;
     with recursive below as (

@@ -8,12 +8,14 @@ import shutil
 import socket
 import threading
 import time
+import zipfile
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from tests.workers.engines.workbooks import parts
 from tests.workers.watching import alive
 from workers.bubblewrap import PROJECT
 from workers.engines.errors import FileErrorCode
@@ -197,6 +199,28 @@ async def test_a_bad_file_gives_its_code_and_sentence(make: Make) -> None:
                 stop=asyncio.Event(),
             )
     assert (caught.value.code, caught.value.retryable) == (FileErrorCode.NOT_THE_TYPE, False)
+
+
+async def test_two_cells_that_are_far_apart_exhaust_nothing(make: Make) -> None:
+    """A sheet is held as a rectangle: here of half a terabyte, which its library asks for."""
+    far = '<row r="1048576"><c r="XFD1048576"><v>1</v></c></row></sheetData>'
+    members = parts({"s": [["a"]]})
+    name = "xl/worksheets/sheet1.xml"
+    members[name] = members[name].replace("</sheetData>", far)
+    sandbox = make(tasks="workers.engines.tasks")
+    async with sandbox.directory() as directory:
+        with zipfile.ZipFile(directory / "input", "w") as archive:
+            for member, text in members.items():
+                archive.writestr(member, text)
+        with pytest.raises(ChildFailed) as caught:
+            await sandbox.run(
+                "validation",
+                directory,
+                {"input": "input", "file_type": "excel", "params": {}},
+                on_progress=lambda *_: None,
+                stop=asyncio.Event(),
+            )
+    assert (caught.value.code, caught.value.retryable) == (FileErrorCode.OUT_OF_MEMORY, False)
 
 
 async def test_rubbish_from_a_child_does_not_disturb_its_parent(make: Make) -> None:

@@ -1,8 +1,8 @@
 import { ask, Refusal } from './graphql';
 import REFRESH from './operations/refresh.graphql?raw';
-import RESUME from './operations/resume.graphql?raw';
 import SIGN_IN from './operations/signIn.graphql?raw';
 import SIGN_OUT from './operations/signOut.graphql?raw';
+import VIEWER from './operations/viewer.graphql?raw';
 
 export interface Department {
   id: string;
@@ -10,8 +10,15 @@ export interface Department {
   name: string;
 }
 
+export interface User {
+  id: string;
+  fullName: string;
+  email: string;
+}
+
 export interface Viewer {
-  user: { id: string; fullName: string; email: string };
+  user: User;
+  /** All that the person sees: those of the memberships, and all below them. */
   departments: Department[];
 }
 
@@ -19,6 +26,14 @@ interface Tokens {
   accessToken: string;
   refreshToken: string;
   expiresAt: string;
+}
+
+interface ViewerPage {
+  viewer: { user: User };
+  departments: {
+    nodes: Department[];
+    pageInfo: { hasNextPage: boolean; endCursor: string | null };
+  };
 }
 
 interface Kept extends Tokens {
@@ -65,10 +80,8 @@ export class Session {
 
   /** Signs in, or throws a `Refusal` whose message can be shown. */
   static async signIn(email: string, password: string): Promise<Session> {
-    const { login } = await ask<{ login: Tokens & { viewer: Viewer } }>(SIGN_IN, {
-      input: { email, password },
-    });
-    return new Session(login.viewer, login, renewalOf(login));
+    const { login } = await ask<{ login: Tokens }>(SIGN_IN, { input: { email, password } });
+    return new Session(await viewerOf(login), login, renewalOf(login));
   }
 
   /** Takes up the session of before a reload; null when there is none or it has ended. */
@@ -81,7 +94,7 @@ export class Session {
         Object.assign(kept, await renewed(kept));
         kept.renewAt = renewalOf(kept);
       }
-      const { viewer } = await ask<{ viewer: Viewer }>(RESUME, {}, bearer(kept));
+      const viewer = await viewerOf(kept);
       forget();
       const session = new Session(viewer, kept, kept.renewAt);
       // A department may have gone while the page was away.
@@ -155,6 +168,16 @@ export function endsSession(error: unknown): boolean {
 
 function bearer({ accessToken }: Tokens): Record<string, string> {
   return { authorization: `Bearer ${accessToken}` };
+}
+
+async function viewerOf(tokens: Tokens): Promise<Viewer> {
+  const departments: Department[] = [];
+  for (let after: string | null = null; ; ) {
+    const page: ViewerPage = await ask<ViewerPage>(VIEWER, { after }, bearer(tokens));
+    departments.push(...page.departments.nodes);
+    after = page.departments.pageInfo.endCursor;
+    if (!page.departments.pageInfo.hasNextPage) return { ...page.viewer, departments };
+  }
 }
 
 async function renewed({ refreshToken }: Tokens): Promise<Tokens> {

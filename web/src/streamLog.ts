@@ -38,8 +38,7 @@ export class StreamLog implements Listener {
 
   received(result: ExecutionResult): void {
     const number = (this.state.entries.at(-1)?.number ?? 0) + 1;
-    // A subscription has one root field, and its name would only repeat itself on every line.
-    const text = JSON.stringify(result.errors ?? Object.values(result.data ?? {})[0]);
+    const text = JSON.stringify(result.errors ?? shown(result.data));
     const entries = [...this.state.entries, { number, at: new Date(), text }].slice(-KEPT);
     this.set({ status: 'live', entries });
   }
@@ -60,4 +59,16 @@ export class StreamLog implements Listener {
     this.state = state;
     this.watchers.forEach((watcher) => watcher());
   }
+}
+
+/** The event without its field's name, which every line would repeat. */
+function shown(data: ExecutionResult['data']): unknown {
+  const event = Object.values(data ?? {})[0] as Record<string, unknown> | null;
+  // A line has its own time, and a cursor says nothing to a person: what does shall be in view.
+  const last = ['at', 'cursor'];
+  const entries = Object.entries(event ?? {});
+  return Object.fromEntries([
+    ...entries.filter(([name]) => !last.includes(name)),
+    ...entries.filter(([name]) => last.includes(name)),
+  ]);
 }

@@ -24,7 +24,7 @@ from workers.engines.forms import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
 
     import duckdb
 
@@ -70,7 +70,6 @@ def deduce(
     families: Sequence[frozenset[str]],
     *,
     comma: bool,
-    reach: Callable[[float], None],
 ) -> tuple[int, list[Candidate], list[dict[str, Any]]]:
     """Gives the number of rows, the columns with their types, and warnings about them.
 
@@ -88,7 +87,6 @@ def deduce(
     for start in range(0, width, BATCH_COLUMNS):
         batch = candidates[start : start + BATCH_COLUMNS]
         count = _survey(connection, relation, batch)
-        reach((start + len(batch)) / width)
     return count, candidates, _settle(candidates)
 
 

@@ -140,7 +140,7 @@ def _dialect_document(encoding: Encoding, layout: Layout, records: Records) -> d
         "delimiter": dialect.delimiter.decode(),
         "quote": dialect.quote.decode(),
         "escape": dialect.escape.decode(),
-        "newline": "mixed" if layout.lenient else newline,
+        "newline": "mixed" if records.mixed_ends else newline,
         "header": layout.header is not None,
         "quoted_newlines": records.quoted_newlines,
     }

@@ -157,7 +157,7 @@ def _write(items: Iterator[Item], names: _Names, width: int) -> tuple[Rejects, i
 
 def _ways(width: int) -> list[tuple[str, Callable[[], str]]]:
     def way(*, parallel: bool) -> Callable[[], str]:
-        reading = Reading(str(CANONICAL), width, parallel=parallel, quoted_nulls=False)
+        reading = Reading(str(CANONICAL), width, parallel=parallel, canonical=True)
         return reading.relation
 
     return [("parallel", way(parallel=True)), ("serial", way(parallel=False))]

@@ -101,7 +101,12 @@ def _write(table: Table, request: Request, start: int) -> list[int]:
                 {"file": OUTPUT},
             ).fetchall()
         )
-        return (row[0] if row else 0), [nulls.get(at, 0) for at in range(width)]
+        for at in (at for at in range(width) if nulls.get(at) is None):
+            # Of some types, such as intervals, the file keeps no count.
+            asked = f"count(*) - count({identifier(table.columns[at].name)})"
+            empty = connection.execute(select(asked, literal(OUTPUT))).fetchone()
+            nulls[at] = empty[0] if empty else 0
+        return (row[0] if row else 0), [nulls[at] for at in range(width)]
 
     return read_table(table, request, read)
 

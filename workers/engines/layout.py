@@ -37,7 +37,7 @@ class Layout:
 
     `start` is where the first record begins; `header` is the range of the record that names
     the columns, if one does. `rejected` is None when there are too many to remember; `lenient` says
-    that lines end in different ways.
+    that not all line breaks are equal, or not all end records.
     """
 
     path: Path
@@ -61,7 +61,8 @@ class Layout:
             if len(rejected) <= MAX_REPORTED_REJECTS:
                 rejected.append(Rejected(*span[:3], span.reason, span.message))
         self.rejected = rejected if len(rejected) <= MAX_REPORTED_REJECTS else None
-        self.lenient = records.odd_ends or 0 < records.returns < records.newlines
+        # DuckDB takes the first line break that it sees, quoted or not, for the one of all lines.
+        self.lenient = records.mixed_ends or records.quoted_newlines or records.lone_returns
         return records
 
     def write_rejects(self, rejects: Rejects) -> None:
@@ -147,7 +148,7 @@ class Layout:
                     if not span.reason:
                         file.seek(span.start)
                         self._rewrite(file.read(span.end - span.start), canonical)
-        return Reading(str(REWRITTEN), width, quoted_nulls=False)
+        return Reading(str(REWRITTEN), width, canonical=True)
 
     def _rewrite(self, data: bytes, canonical: CanonicalFile) -> None:
         at = 0

@@ -88,7 +88,12 @@ def type_columns(table: Table, request: Request) -> None:
     """
     if table.typed:
         request.progress.stage("Reading every value", 10, 95)
-        nulls = read_table(table, request, _count_nulls)
+
+        def count(connection: duckdb.DuckDBPyConnection, relation: str) -> tuple[int, list[int]]:
+            with request.progress.following(connection):
+                return _count_nulls(connection, relation)
+
+        nulls = read_table(table, request, count)
         table.columns = [
             replace(column, nulls=empty) for column, empty in zip(table.columns, nulls, strict=True)
         ]
@@ -97,9 +102,8 @@ def type_columns(table: Table, request: Request) -> None:
     families = table.families or [ANY] * len(table.names)
 
     def read(connection: duckdb.DuckDBPyConnection, relation: str) -> tuple[int, Any]:
-        rows, candidates, warnings = deduce(
-            connection, relation, families, comma=table.comma, reach=request.progress.reach
-        )
+        with request.progress.following(connection):
+            rows, candidates, warnings = deduce(connection, relation, families, comma=table.comma)
         return rows, (candidates, warnings)
 
     candidates, warnings = read_table(table, request, read)

@@ -107,9 +107,16 @@ class Records:
         """Line breaks of the dialect's kind, those inside quoted fields too."""
         self.returns = 0
         """How many of them had a carriage return before."""
+        self.lone_returns = False
+        """Whether any carriage return, in a quoted field or not, had no line feed behind it."""
         self.odd_ends = False
         """Whether records ended with the other kind of line break as well."""
         self.quoted_newlines = False
+
+    @property
+    def mixed_ends(self) -> bool:
+        """Whether lines end in different ways; line breaks in quoted fields are taken for ends."""
+        return self.odd_ends or 0 < self.returns < self.newlines
 
     def spans(self, reach: Callable[[int], None] = lambda _: None) -> Iterator[Span]:
         """Gives all spans in order and without gaps; `reach` is told how many bytes are behind."""
@@ -140,6 +147,7 @@ class Records:
         self.newlines += lines
         if b"\r" in taken:
             self.returns += taken.count(b"\r\n")
+            self.lone_returns |= taken.count(b"\r") != taken.count(b"\r\n")
         return lines
 
     def _block_end(self, at: int, size: int) -> int:
@@ -174,7 +182,8 @@ class Records:
         lines = 0
         if quote and quote in block:
             lines = block.count(newline) - 1
-            block = grammar.quoted.sub(b"", block)
+            # A letter stays in their place, so that nothing comes together which was apart.
+            block = grammar.quoted.sub(b"x", block)
             if quote in block or grammar.dialect.escape != quote:
                 return None
         shapes = block.translate(None, grammar.beyond).split(newline)[1:-1]

@@ -44,13 +44,14 @@ class Reading:
     header: bool = False
     strict: bool = True
     parallel: bool = True
-    quoted_nulls: bool = True
+    canonical: bool = False
+    """Whether `canonical` wrote the file, so that what is quoted is never NULL."""
 
     def relation(self) -> str:
         """Gives the table function call, for a FROM clause."""
         columns = ", ".join(f"'c{at}': 'VARCHAR'" for at in range(self.width))
         # A blank line is no record, but in a table of one column DuckDB takes it for a NULL.
-        one_column = self.width == 1 and self.quoted_nulls
+        one_column = self.width == 1 and not self.canonical
         options = {
             "columns": "{" + columns + "}",
             "auto_detect": "false",
@@ -61,8 +62,11 @@ class Reading:
             "compression": "'none'",
             "strict_mode": _boolean(self.strict),
             "parallel": _boolean(self.parallel),
-            "allow_quoted_nulls": _boolean(self.quoted_nulls and not one_column),
+            "allow_quoted_nulls": _boolean(not self.canonical and not one_column),
         }
+        if self.canonical:
+            # Else DuckDB would take the first line break, be it in a value, for that of all lines.
+            options["new_line"] = "'\\n'"
         listed = ", ".join(f"{name} = {value}" for name, value in options.items())
         call = f"read_csv({literal(self.path)}, {listed})"
         if one_column:

@@ -117,6 +117,8 @@ def test_etl_asks_the_file_itself_when_the_report_is_of_another(engine: Engine) 
     summary = engine.convert("a,b\n1,x\nyy,2\n", validation=report)
     assert [column["type"] for column in summary["columns"]] == ["text", "text"]
     assert engine.rows() == [("1", "x"), ("yy", "2")]
+    wrong = {**report, "rows": {"read": 99, "kept": 99, "rejected": 0}}
+    assert engine.convert("a,b\n1,x\n2,y\n", validation=wrong)["rows"]["kept"] == 2
     broken = {**report, "layout": {"start": "nowhere"}}
     assert engine.convert("a,b\n1,x\n2,y\n", validation=broken)["rows"]["kept"] == 2
 

@@ -121,6 +121,7 @@ def check(path: Path, text: bytes, width: int, limit: int) -> None:
 @given(text=TEXTS, width=st.sampled_from([1, 2, 3]))
 @example(text='a,"b\n1,2,3\n', width=3)
 @example(text='"a\n\n"",b,c\r', width=2)
+@example(text=',\r""', width=2)
 @example(text="x" * 200 + "\na,b\n", width=2)
 @example(text="a,b\na," + "x" * 200 + "\na,b\n", width=2)
 def test_finds_what_a_slow_parser_finds_in_small_blocks(
