@@ -54,6 +54,9 @@ class Settings(BaseSettings):
     page_limit: int = Field(default=100, ge=1)
     """The most rows that one page of a connection may hold."""
 
+    operation_rows: int = Field(default=10_000, ge=1)
+    """The most rows that the lists of one operation may give, each counted where it stands."""
+
     lease_seconds: float = Field(default=15, gt=0)
     lease_renew_seconds: float = Field(default=5, gt=0)
     worker_concurrency: int = Field(default=2, ge=1)

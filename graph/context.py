@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import strawberry
 
 from domain.database import Hold
-from domain.errors import DomainError, Unauthenticated
+from domain.errors import DomainError, LimitExceeded, Unauthenticated
 from domain.reads import Reads
 from domain.scope import Identity, narrowed
 from domain.work import working
@@ -50,6 +50,7 @@ class Context:
         self._identity: Identity | None = None
         self._refusal: DomainError | None = None
         self._hold = Hold()
+        self._rows = 0
         try:
             self._identify(credentials)
         except DomainError as error:
@@ -86,10 +87,25 @@ class Context:
 
     @property
     def loaders(self) -> Loaders:
-        """The loaders of the snapshot. Raises as `identity` does."""
+        """The loaders of the snapshot. Raises as `identity` does, and once it has failed."""
         if self._refusal is not None:
             raise self._refusal
+        if self.failure is not None:
+            raise self.failure
         return self._loaders
+
+    def spend(self, rows: int) -> None:
+        """Counts rows that a list gives; lists within lists multiply, however few rows there are.
+
+        Raises `LimitExceeded` past the limit, and fails the operation as a whole with it, so that
+        the lists beside this one end too.
+        """
+        self._rows += rows
+        limit = self.parts.settings.operation_rows
+        if self._rows > limit:
+            message = f"One operation gives at most {limit} rows in all its lists. Ask for fewer."
+            self.failure = LimitExceeded(message)
+            raise self.failure
 
     @asynccontextmanager
     async def work(self) -> AsyncIterator[Work]:
@@ -110,6 +126,7 @@ class Context:
         """Ends the snapshot and gives its connection back; the next read opens a fresh one."""
         await self._reads.close()
         self.failure = self.failure or self._reads.failure
+        self._rows = 0
         self._renew()
 
     async def close(self) -> None:

@@ -9,13 +9,13 @@ import strawberry
 
 from domain.errors import InvalidInput, LimitExceeded
 from domain.paging import NEWEST, Condition, Order, Page, Rows, cursor_of
+from graph.context import Context, Info
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
     from uuid import UUID
 
     from domain.models import Base
-    from graph.context import Context, Info
 
 T = TypeVar("T")
 
@@ -72,15 +72,18 @@ class Connection(Generic[T]):
     """Relay's Connection, over a `Listing`."""
 
     @strawberry.field(description="The rows with their cursors.")
-    async def edges(self: Listing) -> list[Edge[T]]:
+    async def edges(self: Listing, info: Info) -> list[Edge[T]]:
         """Loads the page."""
         page = await self.load()
+        info.context.spend(len(page.rows))
         return [PlacedRow(cursor_of(row, page.page.order), row) for row in page.rows]  # type: ignore[misc]
 
     @strawberry.field(description="The rows alone.")
-    async def nodes(self: Listing) -> list[T]:
+    async def nodes(self: Listing, info: Info) -> list[T]:
         """Loads the page."""
-        return (await self.load()).rows  # type: ignore[return-value]
+        page = await self.load()
+        info.context.spend(len(page.rows))
+        return page.rows  # type: ignore[return-value]
 
     @strawberry.field(description="Where this page stands in the list.")
     async def page_info(self: Listing) -> PageInfo:

@@ -101,3 +101,25 @@ async def test_more_operations_than_connections_all_come_to_their_end(
     async with asyncio.timeout(8):
         answers = await asyncio.gather(*asked)
     assert all(answer["dataset"]["jobs"]["totalCount"] == 2 for answer in answers)
+
+
+async def test_lists_within_lists_end_at_the_rows_that_one_operation_may_give(
+    settings: Settings, database: Database, rows: Rows
+) -> None:
+    person, _ = await a_dataset(rows, 12)
+    key = await rows.connection.fetchval(
+        "select id from datasets where uploader_id = $1 limit 1", person.id
+    )
+    dataset = await rows.connection.fetchrow("select * from datasets where id = $1", key)
+    for _ in range(18):
+        await rows.job(dataset.department_id, person.id, dataset, status="succeeded")
+    inner = "jobs { nodes { dataset { " * 10 + "id" + " } } }" * 10
+    query = f"{{ datasets {{ nodes {{ {inner} }} }} }}"
+    asker = Asker(settings, database, person)
+    async with asyncio.timeout(20):
+        answer = await asker.answer(query)
+    assert answer.data is None
+    (error,) = answer.errors or []
+    assert error["extensions"]["code"] == "LIMIT_EXCEEDED"
+    allowed = await asker.ask("{ datasets { nodes { jobs { nodes { id } } } } }")
+    assert sum(len(node["jobs"]["nodes"]) for node in allowed["datasets"]["nodes"]) == 12 * 2 + 18
