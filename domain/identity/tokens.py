@@ -5,6 +5,7 @@ Only HS256 is accepted whatever a token's header says (RFC 8725, 3.1), and every
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import hmac
 from dataclasses import dataclass
@@ -26,6 +27,9 @@ REFRESH_AUDIENCE = "aetherflow-refresh"
 
 LONGEST_TOKEN = 1024
 """Ours have about 400 characters; nothing longer is even parsed."""
+
+SEAL_BYTES = 10
+"""How much of a digest proves a sealed text: 80 bits, for what nobody gains much by forging."""
 
 COMMON_CLAIMS = ("iss", "aud", "sub", "sid", "iat", "exp")
 
@@ -57,6 +61,7 @@ class Tokens:
         self._access_key = _derived(secret, "access token")
         self._refresh_key = _derived(secret, "refresh token")
         self._fingerprint_key = _derived(secret, "fingerprint")
+        self._seal_key = _derived(secret, "seal")
         self._access_life = timedelta(minutes=settings.access_token_minutes)
         self._refresh_life = timedelta(days=settings.refresh_token_days)
 
@@ -102,6 +107,32 @@ class Tokens:
         except (jwt.PyJWTError, ValueError, TypeError, AttributeError, RecursionError):
             message = "The refresh token is not valid or has expired: sign in again."
             raise Unauthenticated(message) from None
+
+    def sealed(self, text: str) -> str:
+        """Hides a short text that a client keeps for us; the same text gives the same seal.
+
+        The digest of the text both proves it and keys its mask, as in RFC 5297's synthetic IV.
+        """
+        plain = text.encode()
+        proof = self._digest(b"proof", plain)[:SEAL_BYTES]
+        mask = self._digest(b"mask", proof)
+        if len(plain) > len(mask):
+            message = f"a sealed text has at most {len(mask)} bytes"
+            raise ValueError(message)
+        hidden = bytes(a ^ b for a, b in zip(plain, mask, strict=False))
+        return base64.urlsafe_b64encode(proof + hidden).rstrip(b"=").decode()
+
+    def unsealed(self, text: str) -> str:
+        """Gives a sealed text back. Raises `ValueError` for what was not sealed with this key."""
+        whole = base64.b64decode(text + "=" * (-len(text) % 4), altchars=b"-_", validate=True)
+        proof, hidden = whole[:SEAL_BYTES], whole[SEAL_BYTES:]
+        plain = bytes(a ^ b for a, b in zip(hidden, self._digest(b"mask", proof), strict=False))
+        if not hmac.compare_digest(proof, self._digest(b"proof", plain)[:SEAL_BYTES]):
+            raise ValueError(text)
+        return plain.decode()
+
+    def _digest(self, use: bytes, content: bytes) -> bytes:
+        return hmac.new(self._seal_key, use + content, hashlib.sha512).digest()
 
     def fingerprint(self, secret: str) -> str:
         """A keyed digest that tells whether two secrets are the same, and nothing else of them."""

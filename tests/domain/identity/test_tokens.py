@@ -176,3 +176,25 @@ def test_a_fingerprint_tells_secrets_apart_and_depends_on_the_key(tokens: Tokens
     assert tokens.fingerprint("a") == tokens.fingerprint("a") != tokens.fingerprint("b")
     other = made(OTHER)
     assert other.fingerprint("a") != tokens.fingerprint("a")
+
+
+def test_a_sealed_text_comes_back_and_tells_nothing_before(tokens: Tokens) -> None:
+    texts = [f"{number}.1795228221" for number in range(200)]
+    seals = [tokens.sealed(text) for text in texts]
+    assert [tokens.unsealed(seal) for seal in seals] == texts
+    assert seals == [made(SECRET).sealed(text) for text in texts]
+    assert len({seal[-8:] for seal in seals}) == len(seals)
+
+
+@pytest.mark.parametrize("fault", ["other key", "one bit", "cut off", "empty", "no seal"])
+def test_refuses_what_it_has_not_sealed(tokens: Tokens, fault: str) -> None:
+    seal = tokens.sealed("42.1795228221")
+    wrong = {
+        "other key": made(OTHER).sealed("42.1795228221"),
+        "one bit": seal[:-2] + ("A" if seal[-2] != "A" else "B") + seal[-1],
+        "cut off": seal[:-4],
+        "empty": "",
+        "no seal": "NDIuMTc5NTIyODIyMQ",
+    }[fault]
+    with pytest.raises((ValueError, UnicodeDecodeError)):
+        tokens.unsealed(wrong)

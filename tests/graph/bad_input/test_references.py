@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 from uuid import UUID, uuid4
 
@@ -11,6 +12,8 @@ import orjson
 import pytest
 from graphql import GraphQLInputObjectType, get_named_type
 
+from domain.identity.tokens import Tokens
+from domain.jobs.reads import Cursor
 from graph.scalars import encoded_id
 from graph.schema import schema
 from tests.factories.databases import connected
@@ -311,7 +314,8 @@ async def test_the_cursor_of_events_long_gone_has_expired(served: Product, own: 
     query = (
         "subscription ($id: ID!, $after: String) { jobEvents(jobId: $id, after: $after) { kind } }"
     )
-    after = base64.urlsafe_b64encode(b"5.1500000000").rstrip(b"=").decode()
+    old = Cursor(5, datetime.fromtimestamp(1_500_000_000, UTC))
+    after = Tokens(served.settings).sealed(str(old))
     variables = {"id": encoded_id("Job", own.row("jobs").id), "after": after}
     seen = [each async for each in served.follow(query, variables, token=client.token)]
     (error,) = seen[0]["errors"]
