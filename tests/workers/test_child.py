@@ -120,4 +120,5 @@ def test_a_child_ends_with_its_control_pipe() -> None:
         child.stdin.flush()
         assert b"Sleeping" in child.stdout.readline()
         child.stdin.close()
-        assert child.wait(timeout=5) == 1
+        assert gone([child.pid])
+    assert child.returncode == 1
