@@ -9,7 +9,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from workers.engines import grammar, records
+from workers.engines import grammar, records, window
 from workers.engines.grammar import Dialect, Grammar
 from workers.engines.records import Records, Span
 
@@ -95,10 +95,10 @@ def past_quotes(text: bytes, at: int) -> int:
 @pytest.fixture
 def small(monkeypatch: pytest.MonkeyPatch) -> None:
     """Makes blocks and windows so small that every text meets their ends."""
-    monkeypatch.setattr(records, "READ_BYTES", 48)
+    monkeypatch.setattr(window, "READ_BYTES", 48)
     monkeypatch.setattr(records, "LARGEST_BLOCK", 32)
     monkeypatch.setattr(records, "SMALLEST_BLOCK", 8)
-    for module in (records, grammar):
+    for module in (records, grammar, window):
         monkeypatch.setattr(module, "MAX_RECORD_BYTES", LIMIT)
 
 
@@ -166,7 +166,7 @@ def test_old_macintosh_line_ends_are_line_ends(tmp_path: Path) -> None:
 def test_a_line_longer_than_any_window_is_one_reject(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(records, "READ_BYTES", 1 << 16)
+    monkeypatch.setattr(window, "READ_BYTES", 1 << 16)
     text = b"1,2,3\n" + b"x" * 5_000_000 + b"\n4,5,6\n" + b"y,z\n"
     spans = spans_of(tmp_path / "f", text)
     rejected = [(s.line, s.reason, s.end - s.start) for s in spans if s.reason]
