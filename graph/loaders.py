@@ -5,6 +5,7 @@ They need no registration: a loader is made at its first use, for one snapshot.
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING, Any
 
 from strawberry.dataloader import DataLoader
@@ -36,7 +37,7 @@ class Loaders:
         async def batch(reads: Reads, keys: list[Any]) -> Mapping[Any, Any]:
             return await reads.by_keys(model, keys)
 
-        row: Row | None = await self._loader(("one", model), batch).load(key)
+        row: Row | None = await _shared(self._loader(("one", model), batch), key)
         return row
 
     async def many(self, model: type[Base], parent: str, key: UUID, page: Page) -> Rows:
@@ -45,7 +46,8 @@ class Loaders:
         async def batch(reads: Reads, keys: list[Any]) -> Mapping[Any, Any]:
             return await reads.children(model, parent, keys, page)
 
-        rows: Rows = await self._loader(("many", model, parent, page.identity()), batch).load(key)
+        loader = self._loader(("many", model, parent, page.identity()), batch)
+        rows: Rows = await _shared(loader, key)
         return rows
 
     async def count(
@@ -58,11 +60,11 @@ class Loaders:
 
         values = tuple((c.column, c.operator, repr(c.value)) for c in conditions)
         loader = self._loader(("count", model, parent, values), batch)
-        return await loader.load(key) or 0
+        return await _shared(loader, key) or 0
 
     async def by(self, batch: Batch, key: Any) -> Any:
         """What ``batch`` gives for this key, or None; it is called once with all keys."""
-        return await self._loader(("by", batch), batch).load(key)
+        return await _shared(self._loader(("by", batch), batch), key)
 
     def _loader(self, name: Hashable, batch: Batch) -> DataLoader[Any, Any]:
         loader = self._made.get(name)
@@ -74,3 +76,9 @@ class Loaders:
 
             loader = self._made[name] = DataLoader(load_fn=load)
         return loader
+
+
+async def _shared(loader: DataLoader[Any, Any], key: Any) -> Any:
+    # One future answers all fields that ask for a key. A field that is cancelled, as those beside a
+    # null that may not be are, would take it along, and with it fields that are well.
+    return await asyncio.shield(loader.load(key))

@@ -12,6 +12,7 @@ from graph.scalars import decoded_id, encoded_id
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from uuid import UUID
 
     from domain.database import Row
     from domain.models import Base
@@ -45,6 +46,20 @@ def node(model: type[Base], description: str) -> Callable[[T], T]:
         return strawberry.type(description=description)(cls)
 
     return declared
+
+
+async def changed(info: Info, model: type[Base], key: UUID) -> Any:
+    """The row that a mutation has made or changed, as it is now.
+
+    Raises `NotFound` where it is gone: between the change and this look somebody else deleted it.
+    """
+    row = await info.context.loaders.one(model, key)
+    if row is None:
+        message = (
+            "This was done, but can't be shown: somebody has deleted it, or you may not read it."
+        )
+        raise NotFound(message)
+    return row
 
 
 async def found(info: Info, text: str) -> Row | None:

@@ -11,8 +11,7 @@ from domain.catalog import keys
 from domain.catalog.models import Dataset
 from domain.jobs import protocol
 from domain.jobs.models import Result
-from domain.permissions import Permission
-from workers.inputs import Input, input_of, refuse_duplicate, stored_rejects
+from workers.inputs import Input, input_of, refuse_duplicate, require_publisher, stored_rejects
 from workers.runs import JobFailed
 
 if TYPE_CHECKING:
@@ -96,7 +95,7 @@ async def _publish(
     rows = summary["rows"]
     message = f"Done: {rows['read']} rows read, {rows['kept']} kept, {rows['rejected']} rejected."
     async with run.publishing() as work:
-        work.require(Permission.JOB_START, run.lease.department_id)
+        require_publisher(work, run)
         await refuse_duplicate(work, given, dataset.file_hash_sha256)
         await protocol.succeed(
             work, run.lease, message=message, result_data={"rows": rows}, output_file=output

@@ -12,6 +12,7 @@ from domain.catalog import keys
 from domain.catalog.models import Dataset, DatasetStatus, Upload
 from domain.ids import global_id
 from domain.jobs.models import Result
+from domain.permissions import Permission
 from workers.runs import JobFailed
 
 if TYPE_CHECKING:
@@ -95,3 +96,13 @@ async def refuse_duplicate(work: Work, given: Input, sha256: str) -> None:
             f"({global_id('Dataset', twin.id)}). Use that one, or delete it and retry this job."
         )
         raise JobFailed("DUPLICATE", message)
+
+
+def require_publisher(work: Work, run: Run) -> None:
+    """Checks that the job's creator may still have it publish: who brings data, or starts jobs.
+
+    Raises `NotFound` and `Forbidden`.
+    """
+    brings = Permission.DATASET_WRITE in work.scope.permissions
+    permission = Permission.DATASET_WRITE if brings else Permission.JOB_START
+    work.require(permission, run.lease.department_id)

@@ -14,8 +14,7 @@ from domain.catalog.models import Dataset
 from domain.jobs import protocol
 from domain.jobs.actions import queue_job
 from domain.jobs.models import JobType, Result
-from domain.permissions import Permission
-from workers.inputs import Input, input_of, refuse_duplicate, stored_rejects
+from workers.inputs import Input, input_of, refuse_duplicate, require_publisher, stored_rejects
 from workers.runs import JobFailed
 
 if TYPE_CHECKING:
@@ -64,7 +63,7 @@ async def _own_copy(run: Run, given: Input) -> str:
     key = keys.raw(dataset.department_id, dataset.id, datetime.now(UTC), ending)
     await run.until_stopped(storage.copy(given.upload.s3_key, key))
     async with run.publishing() as work:
-        work.require(Permission.JOB_START, run.lease.department_id)
+        require_publisher(work, run)
         await protocol.hold(work, run.lease)
         await work.rows(
             update(Dataset)
@@ -95,7 +94,7 @@ async def _publish(
     rows = report["rows"]
     try:
         async with run.publishing() as work:
-            work.require(Permission.JOB_START, run.lease.department_id)
+            require_publisher(work, run)
             await refuse_duplicate(work, given, sha256)
             message = f"Validated: {rows['kept']} of {rows['read']} rows can be kept."
             await protocol.succeed(work, run.lease, message=message, result_data={"rows": rows})
@@ -128,6 +127,6 @@ async def _publish(
             raise
         # Its twin was published between the look and the write: look again, and name it.
         async with run.publishing() as work:
-            work.require(Permission.JOB_START, run.lease.department_id)
+            require_publisher(work, run)
             await refuse_duplicate(work, given, sha256)
         raise

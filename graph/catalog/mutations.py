@@ -19,6 +19,7 @@ from domain.lifecycle.parts import presigned_parts
 from domain.lifecycle.uploads import abort_upload, resume_upload, start_upload
 from graph.catalog import inputs, payloads
 from graph.context import Info
+from graph.nodes import changed
 from graph.scalars import encoded_id, given_key, key_of
 
 if TYPE_CHECKING:
@@ -52,7 +53,7 @@ class UploadMutations:
         key = input.idempotency_key
         settings = info.context.parts.settings
         upload_id = await start_upload(_flow(info), new, settings, idempotency_key=key)
-        upload = await info.context.loaders.one(models.Upload, upload_id)
+        upload = await changed(info, models.Upload, upload_id)
         return payloads.CreateUploadPayload(
             upload=await _open(info, upload), dataset=await _dataset(info, upload)
         )
@@ -67,7 +68,7 @@ class UploadMutations:
         """Needs dataset:write in the department of an upload of one's own."""
         upload_id = key_of("Upload", input.upload_id)
         missing = await resume_upload(_flow(info), upload_id)
-        upload = await info.context.loaders.one(models.Upload, upload_id)
+        upload = await changed(info, models.Upload, upload_id)
         return payloads.ResumeUploadPayload(
             upload=await _open(info, upload, missing), dataset=await _dataset(info, upload)
         )
@@ -83,10 +84,10 @@ class UploadMutations:
         """Needs dataset:write in the department of an upload of one's own."""
         upload_id = key_of("Upload", input.upload_id)
         done = await complete_upload(_flow(info), upload_id, input.claimed())
-        upload = await info.context.loaders.one(models.Upload, upload_id)
+        upload = await changed(info, models.Upload, upload_id)
         return payloads.CompleteUploadPayload(
-            upload=upload,  # type: ignore[arg-type]
-            dataset=await _dataset(info, upload),
+            upload=upload,
+            dataset=await changed(info, models.Dataset, upload.dataset_id),
             job=await info.context.loaders.one(JobRow, done.job_id),  # type: ignore[arg-type]
         )
 
@@ -101,7 +102,7 @@ class UploadMutations:
         """Needs dataset:write for one's own upload, else dataset:delete."""
         upload_id = key_of("Upload", input.upload_id)
         await abort_upload(_flow(info), upload_id)
-        upload: Any = await info.context.loaders.one(models.Upload, upload_id)
+        upload = await changed(info, models.Upload, upload_id)
         return payloads.AbortUploadPayload(upload=upload)
 
 
@@ -123,7 +124,7 @@ class DatasetMutations:
             given["workspace_id"] = given_key("Workspace", workspace_id)
         async with info.context.work() as work:
             await update_dataset(work, dataset_id, given)
-        dataset: Any = await info.context.loaders.one(models.Dataset, dataset_id)
+        dataset = await changed(info, models.Dataset, dataset_id)
         return payloads.UpdateDatasetPayload(dataset=dataset)
 
     @strawberry.mutation(
@@ -171,7 +172,9 @@ class WorkspaceMutations:
         workspace_id = key_of("Workspace", input.workspace_id)
         async with info.context.work() as work:
             await update_workspace(work, workspace_id, _given(input, "name", "description"))
-        return payloads.UpdateWorkspacePayload(workspace=await _workspace(info, workspace_id))
+        return payloads.UpdateWorkspacePayload(
+            workspace=await changed(info, models.Workspace, workspace_id)
+        )
 
     @strawberry.mutation(
         description="Deletes a workspace with all its datasets, but never a department's default "

@@ -13,6 +13,7 @@ from domain.identity.checks import is_code
 from graph.context import Info
 from graph.identity import inputs, payloads
 from graph.identity.viewer import Viewer
+from graph.nodes import changed
 from graph.scalars import key_of
 
 if TYPE_CHECKING:
@@ -110,7 +111,7 @@ class UserMutations:
             new,
             idempotency_key=input.idempotency_key,
         )
-        return payloads.CreateUserPayload(user=await _user(info, user_id))
+        return payloads.CreateUserPayload(user=await changed(info, models.User, user_id))
 
     @strawberry.mutation(
         description="Closes an account: its sessions end at once, and it can't sign in."
@@ -122,7 +123,7 @@ class UserMutations:
         user_id = key_of("User", input.user_id)
         async with info.context.work() as work:
             await users.deactivate_user(work, user_id)
-        return payloads.DeactivateUserPayload(user=await _user(info, user_id))
+        return payloads.DeactivateUserPayload(user=await changed(info, models.User, user_id))
 
     @strawberry.mutation(description="Opens an account that was closed.")
     async def activate_user(
@@ -132,7 +133,7 @@ class UserMutations:
         user_id = key_of("User", input.user_id)
         async with info.context.work() as work:
             await users.activate_user(work, user_id)
-        return payloads.ActivateUserPayload(user=await _user(info, user_id))
+        return payloads.ActivateUserPayload(user=await changed(info, models.User, user_id))
 
     @strawberry.mutation(
         description="Gives a user a role, which holds in all its departments. Repeating it changes "
@@ -145,7 +146,7 @@ class UserMutations:
         user_id = key_of("User", input.user_id)
         async with info.context.work() as work:
             await memberships.assign_role(work, user_id, input.role)
-        return payloads.AssignRolePayload(user=await _user(info, user_id))
+        return payloads.AssignRolePayload(user=await changed(info, models.User, user_id))
 
     @strawberry.mutation(description="Takes a role from a user. Repeating it changes nothing.")
     async def revoke_role(
@@ -155,7 +156,7 @@ class UserMutations:
         user_id = key_of("User", input.user_id)
         async with info.context.work() as work:
             await memberships.revoke_role(work, user_id, input.role)
-        return payloads.RevokeRolePayload(user=await _user(info, user_id))
+        return payloads.RevokeRolePayload(user=await changed(info, models.User, user_id))
 
     @strawberry.mutation(
         description="Makes a user a member of a department. Repeating it changes nothing."
@@ -167,7 +168,7 @@ class UserMutations:
         user_id = key_of("User", input.user_id)
         async with info.context.work() as work:
             await memberships.assign_department(work, user_id, _reference(input.department))
-        return payloads.AssignDepartmentPayload(user=await _user(info, user_id))
+        return payloads.AssignDepartmentPayload(user=await changed(info, models.User, user_id))
 
     @strawberry.mutation(
         description="Ends a user's membership of a department, unless it is the only one. "
@@ -180,7 +181,8 @@ class UserMutations:
         user_id = key_of("User", input.user_id)
         async with info.context.work() as work:
             await memberships.remove_department(work, user_id, _reference(input.department))
-        return payloads.RemoveDepartmentPayload(user=await _user(info, user_id))
+        user: Any = await info.context.loaders.one(models.User, user_id)
+        return payloads.RemoveDepartmentPayload(user=user)
 
 
 @strawberry.type
@@ -204,7 +206,9 @@ class DepartmentMutations:
             department_id = await departments.create_department(
                 work, new, idempotency_key=input.idempotency_key
             )
-        return payloads.CreateDepartmentPayload(department=await _department(info, department_id))
+        return payloads.CreateDepartmentPayload(
+            department=await changed(info, models.Department, department_id)
+        )
 
     @strawberry.mutation(description="Changes a department.")
     async def update_department(
@@ -216,7 +220,9 @@ class DepartmentMutations:
             department_id = await departments.update_department(
                 work, _reference(input.department), changes
             )
-        return payloads.UpdateDepartmentPayload(department=await _department(info, department_id))
+        return payloads.UpdateDepartmentPayload(
+            department=await changed(info, models.Department, department_id)
+        )
 
     @strawberry.mutation(description="Puts a department, with all below it, below another one.")
     async def move_department(
@@ -227,7 +233,9 @@ class DepartmentMutations:
             department_id = await departments.move_department(
                 work, _reference(input.department), _reference(input.parent)
             )
-        return payloads.MoveDepartmentPayload(department=await _department(info, department_id))
+        return payloads.MoveDepartmentPayload(
+            department=await changed(info, models.Department, department_id)
+        )
 
 
 @strawberry.type
@@ -267,11 +275,3 @@ def _given(value: Any, path: str) -> Any:
     if value is None:
         raise InvalidInput.at(path, "This can't be null. Leave it out to keep it as it is.")
     return value
-
-
-async def _user(info: Info, user_id: UUID) -> Any:
-    return await info.context.loaders.one(models.User, user_id)
-
-
-async def _department(info: Info, department_id: UUID) -> Any:
-    return await info.context.loaders.one(models.Department, department_id)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import strawberry
 
@@ -11,10 +11,8 @@ from domain.jobs import actions, models
 from graph.context import Info
 from graph.jobs.inputs import CancelJobInput, RetryJobInput, StartJobInput
 from graph.jobs.types import Job
+from graph.nodes import changed
 from graph.scalars import key_of
-
-if TYPE_CHECKING:
-    from uuid import UUID
 
 
 @strawberry.type(description="What startJob answers.")
@@ -58,7 +56,7 @@ class JobMutations:
                 priority=input.priority,
                 idempotency_key=input.idempotency_key,
             )
-        return StartJobPayload(job=await _job(info, job_id))
+        return StartJobPayload(job=await changed(info, models.Job, job_id))
 
     @strawberry.mutation(
         description="Cancels a job that waits, and asks the worker of a running one to stop."
@@ -72,7 +70,7 @@ class JobMutations:
         job_id = key_of("Job", input.job_id)
         async with info.context.work() as work:
             await actions.cancel_job(work, job_id)
-        return CancelJobPayload(job=await _job(info, job_id))
+        return CancelJobPayload(job=await changed(info, models.Job, job_id))
 
     @strawberry.mutation(description="Does a failed or cancelled job again, as a new job.")
     async def retry_job(
@@ -85,14 +83,10 @@ class JobMutations:
             job_id = await actions.retry_job(
                 work, key_of("Job", input.job_id), idempotency_key=input.idempotency_key
             )
-        return RetryJobPayload(job=await _job(info, job_id))
+        return RetryJobPayload(job=await changed(info, models.Job, job_id))
 
 
 def _object(params: Any) -> dict[str, Any] | None:
     if params is None or isinstance(params, dict):
         return params
     raise InvalidInput.at("params", "The parameters of a job are a JSON object.")
-
-
-async def _job(info: Info, job_id: UUID) -> Any:
-    return await info.context.loaders.one(models.Job, job_id)

@@ -11,11 +11,12 @@ import pytest
 from graph.scalars import decoded_id
 from tests.factories.unchanged import nothing_changes, nothing_else_changes
 from tests.graph.bad_input import files
-from tests.graph.bad_input.conftest import stopped_worker
+from tests.graph.bad_input.conftest import client_of, stopped_worker
 from tests.graph.uploads import CREATE, fetch, send
 
 if TYPE_CHECKING:
     from domain.storage import Storage
+    from tests.factories.rows import Person, Rows
     from tests.graph.uploads import Client
     from tests.product import Product
 
@@ -310,3 +311,22 @@ async def until(owner: Any, dataset: str, *, running: bool) -> None:
             if await owner.fetchval(text, key_of(dataset)) is running:
                 return
             await asyncio.sleep(0.01)
+
+
+async def test_what_is_done_but_can_not_be_shown_says_so(
+    client: Client, person: Person, served: Product, rows: Rows, owner: Any
+) -> None:
+    key = (await client.ended(await client.upload("table.csv", files.table()), jobs=2))["id"]
+    role = await rows.insert("roles", name=f"r{files.nonce()}", description="Starts unseen jobs.")
+    for permission in ("dataset:read", "job:start"):
+        await rows.insert("role_permissions", role_id=role.id, permission=permission)
+    department = await owner.fetchval(
+        "select department_id from user_departments where user_id = $1", person.id
+    )
+    starter = client_of(served, await rows.person(department, roles=(role.name,)))
+    error = await starter.refusal(START, {"input": {"datasetId": key, "jobType": "ETL"}})
+    assert error["extensions"]["code"] == "NOT_FOUND"
+    assert error["message"].startswith("This was done, but can't be shown")
+    found = await client.ended(key, jobs=3)
+    # Whoever may start a job may have it publish, too.
+    assert [job["status"] for job in found["jobs"]["nodes"]] == ["SUCCEEDED"] * 3
