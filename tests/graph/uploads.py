@@ -95,14 +95,17 @@ class Client:
         found: dict[str, Any] = (await self.data(DATASET, {"id": key}))["dataset"]
         return found
 
-    async def ended(self, key: str, *, jobs: int = 1, seconds: float = 60) -> dict[str, Any]:
-        """The dataset once it is done: it has so many jobs, all have ended, and no etl follows."""
+    async def ended(self, key: str, *, jobs: int | None = 1, seconds: float = 60) -> dict[str, Any]:
+        """The dataset once its jobs have ended and none follows; ``jobs`` is how many it has then,
+        None for any number.
+        """
         deadline = time.monotonic() + seconds
         while True:
             found = await self.dataset(key)
             nodes = found["jobs"]["nodes"]
-            done = len(nodes) >= jobs and all(job["status"] in FINAL for job in nodes)
-            if done and (nodes[-1]["jobType"] == "ETL" or nodes[-1]["status"] != "SUCCEEDED"):
+            # An etl is queued by the commit that ends its validation, all others by who waits here.
+            if all(job["status"] in FINAL for job in nodes):
+                assert jobs is None or len(nodes) == jobs, found
                 return found
             assert time.monotonic() < deadline, found
             await asyncio.sleep(0.1)
