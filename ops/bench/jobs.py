@@ -16,7 +16,7 @@ from arq.connections import RedisSettings
 
 from ops.bench.bare_arq import HEARD, queue_of
 from ops.bench.rows import Row, compared
-from ops.bench.stack import DEPARTMENT, ROOT, running_stack
+from ops.bench.stack import DEPARTMENT, ROOT, running_stack, running_worker
 from ops.failure import CommandFailed
 from ops.uploading.file import read_file
 from ops.uploading.following import follow_dataset
@@ -53,7 +53,11 @@ def bench_jobs(rounds: int) -> list[Row]:
 
 
 async def _bench(rounds: int) -> list[Row]:
-    async with running_stack() as stack, stack.client() as client:
+    async with (
+        running_stack() as stack,
+        running_worker(stack),
+        stack.client() as client,
+    ):
         dataset_id = await _dataset(stack, client)
         url = stack.settings.redis_url.get_secret_value()
         ours: list[float] = []

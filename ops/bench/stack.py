@@ -1,4 +1,4 @@
-"""The whole product for a bench: servers in a temporary folder, one API process, one worker."""
+"""The whole product for a bench: servers in a temporary folder, one API process, a worker."""
 
 from __future__ import annotations
 
@@ -40,17 +40,18 @@ class Stack:
     folder: Path
     url: str
     settings: Settings
+    owner_url: str
+    data: DataFolder
     api: ChildProcess
-    worker: ChildProcess
 
-    def client(self) -> Client:
-        """Makes a client that is signed in to the department of the benches."""
-        return Client(self.url, LocalAccount(self.settings, ACCOUNT))
+    def client(self, account: str = ACCOUNT) -> Client:
+        """Makes a client that is signed in, unless told otherwise for the benches' department."""
+        return Client(self.url, LocalAccount(self.settings, account))
 
 
 @asynccontextmanager
 async def running_stack() -> AsyncIterator[Stack]:
-    """Starts everything, in the main thread, and ends it with all its data.
+    """Starts servers and API, in the main thread, and ends them with all their data.
 
     The servers run as durably as those of `up`. Raises ServerFailed.
     """
@@ -70,20 +71,29 @@ async def running_stack() -> AsyncIterator[Stack]:
         with socket.create_server(("127.0.0.1", 0)) as probe:
             port = probe.getsockname()[1]
         url = f"http://127.0.0.1:{port}"
-        parts = []
-        for name, words in (
-            ("api", ["--host", "127.0.0.1", "--port", str(port)]),
-            ("worker", []),
-        ):
-            child = ChildProcess(folder, name)
-            stack.push_async_callback(child.stop)
-            command = [sys.executable, "-m", "ops", name, *words]
-            await child.start(command, cwd=ROOT, env={**os.environ, "PYTHONPATH": str(ROOT)})
-            parts.append(child)
-        made = Stack(home, url, settings, *parts)
-        await made.api.ready(lambda: _answers(url))
-        await made.worker.ready(lambda: _says_ready(made.worker))
-        yield made
+        words = ["api", "--host", "127.0.0.1", "--port", str(port)]
+        api = await stack.enter_async_context(_running(folder, *words))
+        await api.ready(lambda: _answers(url))
+        yield Stack(home, url, settings, owner, folder, api)
+
+
+@asynccontextmanager
+async def running_worker(stack: Stack) -> AsyncIterator[ChildProcess]:
+    """Starts a worker beside the stack, and ends it. Raises ServerFailed."""
+    async with _running(stack.data, "worker") as worker:
+        await worker.ready(lambda: _says_ready(worker))
+        yield worker
+
+
+@asynccontextmanager
+async def _running(folder: DataFolder, name: str, *words: str) -> AsyncIterator[ChildProcess]:
+    child = ChildProcess(folder, name)
+    try:
+        command = [sys.executable, "-m", "ops", name, *words]
+        await child.start(command, cwd=ROOT, env={**os.environ, "PYTHONPATH": str(ROOT)})
+        yield child
+    finally:
+        await child.stop()
 
 
 def _made_folder() -> tuple[Path, DataFolder]:

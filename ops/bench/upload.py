@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from ops.bench.etl import generate_csv
 from ops.bench.memory import watched
 from ops.bench.rows import Row, compared
-from ops.bench.stack import DEPARTMENT, running_stack
+from ops.bench.stack import DEPARTMENT, running_stack, running_worker
 from ops.failure import CommandFailed
 from ops.uploading.file import read_file
 from ops.uploading.following import follow_dataset, summary_of
@@ -65,13 +65,16 @@ def bench_upload(size: int, rounds: int) -> list[Row]:
 
 async def _bench(size: int, rounds: int) -> list[Row]:
     case = f"{size / MB:,.0f} MB csv"
-    async with running_stack() as stack, stack.client() as client:
+    async with (
+        running_stack() as stack,
+        running_worker(stack) as worker,
+        stack.client() as client,
+    ):
         source = stack.folder / "bench.csv"
         await asyncio.to_thread(generate_csv, source, size)
-        api, worker = stack.api.pid, stack.worker.pid
-        assert api is not None  # noqa: S101 (it answers)
-        assert worker is not None  # noqa: S101 (as above)
-        async with watched(api, worker) as peaks:
+        assert stack.api.pid is not None  # noqa: S101 (it answers)
+        assert worker.pid is not None  # noqa: S101 (as above)
+        async with watched(stack.api.pid, worker.pid) as peaks:
             file = await asyncio.to_thread(read_file, source, _nothing)
             began = time.monotonic()
             wanted = Wanted(DEPARTMENT)
