@@ -17,25 +17,27 @@ LOOK_SECONDS = 0.02
 class Peaks:
     """The highest resident set size seen so far, in bytes: of a process, and of all below another.
 
-    What is below is summed up at each look: a sandboxed child is several processes.
+    What is below is summed up at each look: a sandboxed child is several processes. Without a
+    ``parent`` nothing is looked at but the process.
     """
 
-    def __init__(self, process: int, parent: int) -> None:
+    def __init__(self, process: int, parent: int | None) -> None:
         self._process = psutil.Process(process)
-        self._parent = psutil.Process(parent)
+        self._parent = psutil.Process(parent) if parent is not None else None
         self.process = 0
         self.children = 0
 
     def look(self) -> None:
         """Looks once."""
         self.process = max(self.process, _resident(self._process))
-        below = self._parent.children(recursive=True)
-        self.children = max(self.children, sum(_resident(child) for child in below))
+        if self._parent is not None:
+            below = self._parent.children(recursive=True)
+            self.children = max(self.children, sum(_resident(child) for child in below))
 
 
 @contextlib.asynccontextmanager
-async def watched(process: int, parent: int) -> AsyncIterator[Peaks]:
-    """Looks at both every 20 ms until the context ends."""
+async def watched(process: int, parent: int | None = None) -> AsyncIterator[Peaks]:
+    """Looks every 20 ms until the context ends."""
     peaks = Peaks(process, parent)
 
     async def look_again_and_again() -> None:

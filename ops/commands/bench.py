@@ -5,6 +5,8 @@ from __future__ import annotations
 import argparse
 from typing import TYPE_CHECKING
 
+from ops.bench.graph.cases import BESIDE, CASES, PAIR
+from ops.bench.graph.shapes import NAMES
 from ops.commands.arguments import add_word
 
 if TYPE_CHECKING:
@@ -17,11 +19,33 @@ of the reference, both measured in that run, in turn, several times; values are 
 
   upload   a generated CSV goes in by multipart, through validation and etl; the etl is compared
            with bare DuckDB that writes the same CSV as Parquet
-  jobs     from the commit of startJob to the worker's start, compared with bare arq"""
+  jobs     from the commit of startJob to the worker's start, compared with bare arq
+  graph    queries over 100,000 datasets with their jobs and results, compared with this server on
+           the stock executor, with Strawberry as its documentation teaches to use it, and with
+           endpoints that are written by hand, all on one database with row-level security"""
+
+GRAPH_DESCRIPTION = f"""\
+Loads datasets, jobs and results, and asks in each round, for each case, four servers in turn: this
+one; this one on the stock executor; Strawberry as its documentation teaches to use it, with ORM
+entities and data loaders; and endpoints that are written by hand with asyncpg and orjson. Each is
+one process on uvicorn with the same settings, checks the caller's token, and opens the same scope
+for row-level security. Their answers must be equal before anything is measured. Clients have a
+process of their own. A case names a shape and how many clients ask at once:
+
+  {", ".join(NAMES)}
+           each with /1 and /16
+  {BESIDE}    a node is asked for while another client asks for 10,000 rows all along
+  {PAIR}   nested-20/16 of two processes on one port, compared with one process
+
+Ratios of requests per second are better above 1, all others below."""
 
 EXAMPLES = """\
   ./aetherflow bench jobs
-  ./aetherflow bench upload --size 200MB --json"""
+  ./aetherflow bench upload --size 200MB --json
+  ./aetherflow bench graph --cases nested-20/1,nested-20/16"""
+
+
+LONGEST_SECONDS = 600
 
 
 def add_to(words: Words) -> None:
@@ -58,7 +82,32 @@ def add_to(words: Words) -> None:
     jobs.add_argument(
         "--rounds", type=count, default=30, help="how many jobs are started (default: 30)"
     )
-    for bench in (upload, jobs):
+    graph = add_word(
+        benches,
+        "graph",
+        run,
+        summary="queries beside other servers on the same rows",
+        description=GRAPH_DESCRIPTION,
+    )
+    graph.add_argument(
+        "--cases", type=cases, help="the cases to measure, split by commas (default: all)"
+    )
+    graph.add_argument(
+        "--datasets",
+        type=count,
+        default=100_000,
+        help="how many datasets are loaded, each with three jobs (default: 100000)",
+    )
+    graph.add_argument(
+        "--seconds",
+        type=seconds,
+        default=1.5,
+        help="how long each server is asked in a round of a case (default: 1.5)",
+    )
+    graph.add_argument(
+        "--rounds", type=count, default=3, help="how often each case is measured (default: 3)"
+    )
+    for bench in (upload, jobs, graph):
         bench.add_argument("--json", action="store_true", help="print one JSON object a line")
 
 
@@ -70,6 +119,12 @@ def run(arguments: argparse.Namespace) -> int:
         from ops.bench.upload import bench_upload  # noqa: PLC0415 (as above)
 
         rows = bench_upload(arguments.size, arguments.rounds)
+    elif arguments.bench == "graph":
+        from ops.bench.graph.measure import bench_graph  # noqa: PLC0415 (as above)
+
+        rows = bench_graph(
+            arguments.cases or CASES, arguments.datasets, arguments.seconds, arguments.rounds
+        )
     else:
         from ops.bench.jobs import bench_jobs  # noqa: PLC0415 (as above)
 
@@ -94,3 +149,25 @@ def count(text: str) -> int:
         message = f"{text!r} is no number of rounds: it is 1 or more"
         raise argparse.ArgumentTypeError(message)
     return int(text)
+
+
+def seconds(text: str) -> float:
+    """Reads a number of seconds. Raises ArgumentTypeError."""
+    try:
+        value = float(text)
+    except ValueError:
+        value = 0
+    if not 0 < value <= LONGEST_SECONDS:
+        message = f"{text!r} is no time: it is more than 0 and at most {LONGEST_SECONDS} seconds"
+        raise argparse.ArgumentTypeError(message)
+    return value
+
+
+def cases(text: str) -> tuple[str, ...]:
+    """Reads the names of cases, as nested-20/1,viewer/16. Raises ArgumentTypeError."""
+    named = tuple(dict.fromkeys(text.split(",")))
+    for name in named:
+        if name not in CASES:
+            message = f"there is no case {name!r}: they are {', '.join(CASES)}"
+            raise argparse.ArgumentTypeError(message)
+    return named

@@ -1,0 +1,1 @@
+"""`bench graph`: queries of this server beside other servers on the same database."""
