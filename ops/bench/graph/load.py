@@ -63,6 +63,11 @@ class Client(asyncio.Protocol):
         """Fails where the server hung up."""
         self._end(f"the server closed the connection: {exc}")
 
+    def close(self) -> None:
+        """Hangs up."""
+        if self._transport is not None:
+            self._transport.close()
+
     def _ask(self) -> None:
         assert self._transport is not None  # noqa: S101 (it is connected)
         self._asked = time.perf_counter()
@@ -89,8 +94,7 @@ class Client(asyncio.Protocol):
                 self.ended.set_result(None)
             else:
                 self.ended.set_exception(ConnectionError(fault))
-        if self._transport is not None:
-            self._transport.close()
+        self.close()
 
 
 async def measured(port: int, request: bytes, clients: int, seconds: float) -> dict[str, float]:
@@ -103,10 +107,14 @@ async def measured(port: int, request: bytes, clients: int, seconds: float) -> d
     took: list[float] = []
     began = time.perf_counter()
     made = [Client(request, began + seconds, took) for _ in range(clients)]
-    async with asyncio.timeout(seconds + LIMIT_SECONDS):
+    try:
+        async with asyncio.timeout(seconds + LIMIT_SECONDS):
+            for client in made:
+                await loop.create_connection(partial(_itself, client), HOST, port)
+            await asyncio.gather(*(client.ended for client in made))
+    finally:
         for client in made:
-            await loop.create_connection(partial(_itself, client), HOST, port)
-        await asyncio.gather(*(client.ended for client in made))
+            client.close()
     elapsed = time.perf_counter() - began
     took.sort()
     return {

@@ -21,7 +21,7 @@ from ops.failure import CommandFailed
 from ops.servers.process import ChildProcess
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Sequence
 
     from ops.bench.graph.shapes import Shape
     from ops.bench.stack import Stack
@@ -117,34 +117,52 @@ async def loading() -> AsyncIterator[Load]:
 
 
 @asynccontextmanager
-async def serving(stack: Stack, name: str) -> AsyncIterator[Server]:
-    """Starts one of the servers, in the main thread, and ends it. Raises ServerFailed."""
-    port = _free_port()
+async def serving(stack: Stack, names: Sequence[str]) -> AsyncIterator[dict[str, Server]]:
+    """Starts servers, in the main thread, and ends them; gives them by name.
+
+    Raises ServerFailed.
+    """
+    children: dict[str, list[ChildProcess]] = {}
+    ports = {name: _free_port() for name in names}
+    try:
+        # Each takes a second to load, so all load at once.
+        for name in names:
+            copies = range(2 if name == PAIR else 1)
+            children[name] = [ChildProcess(stack.data, f"{name}-{number}") for number in copies]
+            for child in children[name]:
+                await _start(child, name, ports[name])
+        servers = {}
+        for name in names:
+            processes = [await _ready(child) for child in children[name]]
+            servers[name] = Server(name, ports[name], tuple(processes))
+        yield servers
+    finally:
+        await asyncio.gather(*(child.stop() for copies in children.values() for child in copies))
+
+
+async def _start(child: ChildProcess, name: str, port: int) -> None:
     variables = VARIABLES | (STOCK_VARIABLES if name == STOCK else {})
-    environment = {**os.environ, "PYTHONPATH": str(ROOT), **variables}
     command = [sys.executable, "-m", "ops.bench.graph.serve", name, str(port)]
-    async with AsyncExitStack() as children:
-        processes = []
-        for number in range(2 if name == PAIR else 1):
-            child = ChildProcess(stack.data, f"{name}-{number}")
-            children.push_async_callback(child.stop)
-            await child.start(command, cwd=ROOT, env=environment)
-            assert child.pid is not None  # noqa: S101 (it has just been started)
-            process = psutil.Process(child.pid)
-            # With two on one port, an answer would not tell which of them listens already.
-            await child.ready(lambda process=process: _listens(process))  # type: ignore[misc]
-            processes.append(process)
-        yield Server(name, port, tuple(processes))
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), **variables}
+    await child.start(command, cwd=ROOT, env=environment)
+
+
+async def _ready(child: ChildProcess) -> psutil.Process:
+    async def listens() -> bool:
+        # With two on one port, an answer would not tell which of them listens already.
+        try:
+            return any(
+                each.status == psutil.CONN_LISTEN
+                for each in psutil.Process(child.pid).net_connections("tcp")
+            )
+        except psutil.NoSuchProcess:
+            return False
+
+    await child.ready(listens)
+    return psutil.Process(child.pid)
 
 
 def _free_port() -> int:
     with socket.create_server((HOST, 0)) as probe:
         port: int = probe.getsockname()[1]
         return port
-
-
-async def _listens(process: psutil.Process) -> bool:
-    try:
-        return any(each.status == psutil.CONN_LISTEN for each in process.net_connections("tcp"))
-    except psutil.NoSuchProcess:
-        return False
