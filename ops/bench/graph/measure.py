@@ -15,19 +15,9 @@ from domain.bootstrap import issue_token
 from domain.database import Row as DatabaseRow
 from domain.ids import global_id
 from domain.paging import NEWEST, cursor_of
-from ops.bench.graph.cases import (
-    BESIDE,
-    CPU,
-    OURS,
-    P99,
-    PAIR,
-    RATE,
-    REFERENCES,
-    added_tail,
-    beside_references,
-    between,
-)
+from ops.bench.graph.cases import BESIDE, OURS, PAIR, REFERENCES
 from ops.bench.graph.equality import require_equal
+from ops.bench.graph.medians import CPU, P99, RATE, added_tail, beside_references, between
 from ops.bench.graph.servers import loading, serving
 from ops.bench.graph.shapes import Sample, shapes
 from ops.bench.population import populate
@@ -36,7 +26,7 @@ from ops.bench.stack import running_stack
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from ops.bench.graph.cases import Rounds
+    from ops.bench.graph.medians import Rounds
     from ops.bench.graph.servers import Load, Server
     from ops.bench.graph.shapes import Shape
     from ops.bench.rows import Row
