@@ -199,6 +199,9 @@ async def test_no_mutation_with_others_things_tells_or_changes_any(
         assert refused == {question.name for question in questions}
 
 
+# A stream that is cut while an event is being answered leaves resolvers that nothing awaits:
+# graphql-core makes them all before it awaits the first.
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 @pytest.mark.parametrize("code", CALLERS)
 @pytest.mark.parametrize("way", ["websocket", "sse"])
 async def test_no_subscription_tells_anything_of_others(

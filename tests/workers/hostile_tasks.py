@@ -41,7 +41,7 @@ TASKS = {
 }
 
 
-FOREIGN = ("/etc/passwd", "/var", "/home", "/sys", "/proc/1/environ", "/proc/self/maps")
+FOREIGN = ("/etc/passwd", "/var/lib", "/home", "/sys", "/proc/1/environ", "/proc/self/maps")
 
 
 def look_around(_: Request) -> dict[str, Any]:
