@@ -1,4 +1,4 @@
-"""The etl job: a validated file becomes typed Parquet, and a summary says what became of it."""
+"""The etl job: a validated file becomes typed Parquet, a summary says how, an insight follows."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ from domain import scope
 from domain.catalog import keys
 from domain.catalog.models import Dataset
 from domain.jobs import protocol
-from domain.jobs.models import Result
+from domain.jobs.actions import queue_job
+from domain.jobs.models import JobType, Result
 from workers.inputs import Input, input_of, refuse_duplicate, require_publisher, stored_rejects
 from workers.runs import JobFailed
 
@@ -21,7 +22,7 @@ OUTPUT = "output.parquet"
 
 
 async def run_etl(run: Run) -> None:
-    """Cleans a dataset's raw file to Parquet and publishes it with its `etl_summary`.
+    """Cleans a raw file to Parquet, publishes it with its `etl_summary`, queues the insight.
 
     Raises `JobFailed` when the raw file is no longer the one that was validated.
     """
@@ -123,3 +124,4 @@ async def _publish(
                 metadata={"attempt": run.lease.attempt, "rejectsStored": rejects is not None},
             )
         )
+        await queue_job(work, dataset, JobType.ML_INFERENCE)

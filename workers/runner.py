@@ -15,6 +15,7 @@ from domain.errors import Unavailable
 from domain.jobs import protocol
 from domain.jobs.models import JobType
 from workers.etl import run_etl
+from workers.ml_inference import run_ml_inference
 from workers.runs import Run
 from workers.validation import run_validation
 
@@ -31,6 +32,7 @@ LOOK_SECONDS = 1.0
 HANDLERS: Mapping[JobType, Callable[[Run], Awaitable[None]]] = {
     JobType.VALIDATION: run_validation,
     JobType.ETL: run_etl,
+    JobType.ML_INFERENCE: run_ml_inference,
 }
 
 

@@ -11,6 +11,7 @@ from sqlalchemy.dialects.postgresql import insert
 from domain import scope
 from domain.catalog.models import Dataset, DatasetStatus
 from domain.errors import Conflict, InvalidInput, NotFound
+from domain.jobs.insights import check_insight_params
 from domain.jobs.models import FINAL, EventKind, Job, JobStatus, JobType
 from domain.permissions import Permission
 
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     from domain.database import Row
     from domain.work import Work
 
-STARTABLE = frozenset({JobType.VALIDATION, JobType.ETL})
+STARTABLE = frozenset({JobType.VALIDATION, JobType.ETL, JobType.ML_INFERENCE})
 """The types that a caller can start on a dataset."""
 
 CHANGING = frozenset({JobType.VALIDATION, JobType.SCHEMA_DEDUCTION, JobType.ETL})
@@ -41,11 +42,12 @@ async def start_job(
 ) -> UUID:
     """Starts a job on a dataset and gives its id.
 
-    Raises `NotFound` for an unseen dataset, `InvalidInput` for a type that can't be started or a
-    priority outside 1 to 10, `Conflict` where the dataset is not ready or is being changed.
+    Raises `NotFound` for an unseen dataset, `InvalidInput` for a type that can't be started, a
+    priority outside 1 to 10 or wrong params, `Conflict` where the dataset is not ready or is being
+    changed.
     """
     if job_type not in STARTABLE:
-        types = " or ".join(sorted(STARTABLE))
+        types = ", ".join(sorted(STARTABLE))
         raise InvalidInput.at("jobType", f"Only {types} can be started on a dataset.")
     _check_priority(priority)
     dataset = await _locked_dataset(work, dataset_id)
@@ -162,6 +164,11 @@ async def _started(
     if job_type is JobType.ETL and dataset.column_names is None:
         message = "The dataset was never validated. Start a validation first."
         raise Conflict(message)
+    if job_type is JobType.ML_INFERENCE:
+        if dataset.s3_key_processed is None:
+            message = "The dataset was never cleaned. Start an etl first."
+            raise Conflict(message)
+        check_insight_params(params, dataset.column_names or ())
     active = await work.row(
         select(Job.job_type).where(
             Job.dataset_id == dataset.id,
@@ -176,7 +183,8 @@ async def _started(
             work, dataset, job_type, params=params, priority=priority, retry_of_id=retry_of_id
         )
     if job is None:
-        message = "Another job is changing this dataset. Wait for it, or cancel it."
+        doing = "changing" if active is not None or job_type in CHANGING else "reading"
+        message = f"Another job is {doing} this dataset. Wait for it, or cancel it."
         raise Conflict(message)
     job_id: UUID = job.id
     return job_id
@@ -185,7 +193,13 @@ async def _started(
 async def _locked_dataset(work: Work, dataset_id: UUID | None) -> Row:
     # The lock makes "is another job changing it?" and the insert of a job one step.
     dataset = await work.row(
-        select(Dataset.id, Dataset.department_id, Dataset.status, Dataset.column_names)
+        select(
+            Dataset.id,
+            Dataset.department_id,
+            Dataset.status,
+            Dataset.column_names,
+            Dataset.s3_key_processed,
+        )
         .where(Dataset.id == dataset_id, Dataset.deleted_at.is_(None), scope.condition(Dataset))
         .with_for_update()
     )

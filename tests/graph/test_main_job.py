@@ -15,6 +15,8 @@ from typing import TYPE_CHECKING, Any
 import httpx
 import pytest
 
+from tests.workers.engines.schemas import faults
+
 if TYPE_CHECKING:
     from tests.product import Product
 
@@ -116,14 +118,15 @@ async def uploaded(served: Product, token: str, path: Path, department: str) -> 
 
 
 async def followed(served: Product, token: str, dataset: str) -> list[dict[str, Any]]:
-    """Follows a dataset's jobs live until its etl has ended."""
+    """Follows a dataset's jobs live until its insight is made."""
     seen = []
     async for payload in served.follow(FOLLOW, {"dataset": dataset}, token=token):
         assert "errors" not in payload, payload
         event = payload["data"]["jobEvents"]
         seen.append(event)
         ended = event["status"] in ("SUCCEEDED", "FAILED", "CANCELLED")
-        if ended and (event["job"]["jobType"] == "ETL" or event["status"] != "SUCCEEDED"):
+        last = event["job"]["jobType"] == "ML_INFERENCE"
+        if ended and (last or event["status"] != "SUCCEEDED"):
             break
     return seen
 
@@ -149,7 +152,14 @@ async def test_follows_a_real_file_to_its_results(
 
     assert events[-1]["status"] == "SUCCEEDED", events[-1]
     statuses = [(e["job"]["jobType"], e["status"]) for e in events if e["kind"] == "STATUS"]
-    assert statuses[-3:] == [("ETL", "QUEUED"), ("ETL", "PROCESSING"), ("ETL", "SUCCEEDED")]
+    assert statuses[-6:] == [
+        ("ETL", "QUEUED"),
+        ("ETL", "PROCESSING"),
+        ("ETL", "SUCCEEDED"),
+        ("ML_INFERENCE", "QUEUED"),
+        ("ML_INFERENCE", "PROCESSING"),
+        ("ML_INFERENCE", "SUCCEEDED"),
+    ]
     found = (await served.data(DATASET, {"id": dataset}, token=token))["dataset"]
     assert found["status"] == "COMPLETED"
     assert found["rowCount"] == expected.kept
@@ -158,16 +168,18 @@ async def test_follows_a_real_file_to_its_results(
     assert [(j["jobType"], j["status"], j["attempts"]) for j in found["jobs"]["nodes"]] == [
         ("VALIDATION", "SUCCEEDED", 1),
         ("ETL", "SUCCEEDED", 1),
+        ("ML_INFERENCE", "SUCCEEDED", 1),
     ]
-    assert found["results"]["totalCount"] == 2
-    summary = next(
-        r["payload"] for r in found["results"]["nodes"] if r["resultType"] == "etl_summary"
-    )
+    results = {each["resultType"]: each["payload"] for each in found["results"]["nodes"]}
+    assert found["results"]["totalCount"] == len(results) == 3
+    summary, insight = results["etl_summary"], results["department_insight"]
     assert summary["rows"] == {
         "read": expected.rows,
         "kept": expected.kept,
         "rejected": len(expected.rejected_lines),
     }
+    assert faults("department_insight.v1.json", insight) == []
+    assert (insight["insight"], insight["rows"]) == (department, expected.kept)
     if department == "supply":
         types = {c["name"]: c["type"] for c in summary["columns"]}
         times = [n for n in types if "date" in n.lower()]

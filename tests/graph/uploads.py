@@ -96,16 +96,18 @@ class Client:
         return found
 
     async def ended(self, key: str, *, jobs: int | None = 1, seconds: float = 60) -> dict[str, Any]:
-        """The dataset once its jobs have ended and none follows; ``jobs`` is how many it has then,
-        None for any number.
+        """The dataset once its jobs have ended and none follows; ``jobs`` is how many it has then
+        that change it, None for any number. None of the insights that follow them has failed.
         """
         deadline = time.monotonic() + seconds
         while True:
             found = await self.dataset(key)
             nodes = found["jobs"]["nodes"]
-            # An etl is queued by the commit that ends its validation, all others by who waits here.
+            # What follows a job is queued by the commit that ends it, all others by who waits here.
             if all(job["status"] in FINAL for job in nodes):
-                assert jobs is None or len(nodes) == jobs, found
+                insights = [job for job in nodes if job["jobType"] == "ML_INFERENCE"]
+                assert jobs is None or len(nodes) - len(insights) == jobs, found
+                assert all(job["status"] != "FAILED" for job in insights), found
                 return found
             assert time.monotonic() < deadline, found
             await asyncio.sleep(0.1)

@@ -16,7 +16,9 @@ MEMORY_SHARE = 0.5
 SPILL = "spill"
 
 
-def connect(memory_bytes: int, columns: int) -> duckdb.DuckDBPyConnection:
+def connect(
+    memory_bytes: int, columns: int, *, threads: int = THREADS
+) -> duckdb.DuckDBPyConnection:
     """Opens a database in memory that can reach the working directory and nothing else.
 
     Files elsewhere, the network, extensions and its own settings are out of its statements' reach.
@@ -25,7 +27,7 @@ def connect(memory_bytes: int, columns: int) -> duckdb.DuckDBPyConnection:
     Path(SPILL).mkdir(exist_ok=True)
     connection = duckdb.connect(
         config={
-            "threads": 1 if columns > WIDE_COLUMNS else THREADS,
+            "threads": 1 if columns > WIDE_COLUMNS else threads,
             "memory_limit": f"{int(memory_bytes * MEMORY_SHARE) >> 10}KiB",
             "temp_directory": SPILL,
             "autoinstall_known_extensions": False,

@@ -19,6 +19,7 @@ class FileErrorCode(StrEnum):
     UNSAFE_XML = "UNSAFE_XML"
     UNPACKED_TOO_LARGE = "UNPACKED_TOO_LARGE"
     OUTPUT_TOO_LARGE = "OUTPUT_TOO_LARGE"
+    MAPPING_DOES_NOT_FIT = "MAPPING_DOES_NOT_FIT"
     OUT_OF_MEMORY = "OUT_OF_MEMORY"
     TIMED_OUT = "TIMED_OUT"
     DISK_FULL = "DISK_FULL"
@@ -38,6 +39,7 @@ ADVICE = {
     FileErrorCode.UNSAFE_XML: "Export plain records, without a document type or entities.",
     FileErrorCode.UNPACKED_TOO_LARGE: "Split it into smaller files, or upload it as CSV.",
     FileErrorCode.OUTPUT_TOO_LARGE: "Split it into smaller files.",
+    FileErrorCode.MAPPING_DOES_NOT_FIT: "Start it again with another mapping, or with none.",
     FileErrorCode.OUT_OF_MEMORY: "Split it into smaller files, or upload it as CSV or Parquet.",
     FileErrorCode.TIMED_OUT: "Split it into smaller files.",
     FileErrorCode.DISK_FULL: "Try again later; an operator has to make room on the worker.",

@@ -16,6 +16,7 @@ from domain.bootstrap import bootstrap
 from tests import product
 from tests.clients.conftest import HERE, node
 from tests.factories.fixtures import own_database
+from tests.graph.uploads import FINAL
 from tests.ops.cli.conftest import BARE, PATIENCE, ROOT
 
 if TYPE_CHECKING:
@@ -69,7 +70,9 @@ async def settled(fresh: Product, token: str) -> dict[str, Any]:
             answer = await fresh.ask(block("graphql"), token=token)
             assert "errors" not in answer, answer
             nodes = answer["data"]["datasets"]["nodes"]
-            if nodes and nodes[0]["status"] in {"COMPLETED", "FAILED"}:
+            jobs = nodes[0]["jobs"]["nodes"] if nodes else []
+            # What follows a job is queued by the commit that ends it.
+            if jobs and all(job["status"] in FINAL for job in jobs):
                 return answer
             await asyncio.sleep(0.2)
 

@@ -1,0 +1,1 @@
+"""What a department learns from a dataset: figures made from its cleaned file."""
