@@ -64,7 +64,7 @@ def check_insight_params(params: Mapping[str, Any], columns: Collection[str]) ->
             message = f"There is no such role; there are {', '.join(sorted(known))}."
             errors.append(_error(("mapping", role), message))
         elif not names or any(not isinstance(name, str | None) for name in names):
-            message = "A role gets the name of a column or null; an amount may get a list of names."
+            message = "A role gets a column's name or null; an amount may get a list of names."
             errors.append(_error(("mapping", role), message))
         else:
             errors += [

@@ -270,7 +270,7 @@ async def test_bytes_that_are_swapped_after_they_are_copied_change_nothing(
         assert await fetch((await client.dataset(key))["raw"]["url"]) == content
     await client.data(START, {"input": {"datasetId": key, "jobType": "VALIDATION"}})
     after = await client.ended(key, jobs=4)
-    assert [job["status"] for job in after["jobs"]["nodes"]] == ["SUCCEEDED"] * 4
+    assert {job["status"] for job in after["jobs"]["nodes"]} == {"SUCCEEDED"}
     assert (after["fileHashSha256"], after["columnNames"]) == (
         before["fileHashSha256"],
         ["word", "number"],
