@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, ClassVar
 from uuid import UUID
@@ -45,6 +46,9 @@ class Base(DeclarativeBase):
     weighed: ClassVar[frozenset[str]] = frozenset()
     """Columns of few words, some rare and some not: pages filter by them in the statement's text,
     so that the planner knows how many rows they leave."""
+    led: ClassVar[Mapping[str, frozenset[str]]] = {}
+    """Columns that follow the department in an index, with the columns that this index then orders
+    by: a page that is filtered by values of the one takes each value's rows from there."""
     unread: ClassVar[frozenset[str]] = frozenset()
     """Columns that reads leave out because the application's role can't select them."""
 

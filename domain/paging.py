@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import base64
-import re
-from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
-from enum import StrEnum
+from dataclasses import dataclass
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
@@ -15,10 +13,8 @@ from sqlalchemy import (
     ARRAY,
     BigInteger,
     ColumnElement,
-    DateTime,
     Integer,
     Select,
-    Text,
     Uuid,
     and_,
     bindparam,
@@ -32,6 +28,7 @@ from sqlalchemy import (
 
 from domain import scope
 from domain.errors import InvalidInput
+from domain.filters import Condition, filtered, led, storable, weighed
 from domain.scope import ScopeKind
 from domain.statements import columns, kept
 
@@ -46,58 +43,9 @@ MERGED_DEPARTMENTS = 64
 """Up to here a list merges each department's newest rows; above it the time index is walked."""
 
 
-_WORD = re.compile(r"[a-z_]+")
-
-
-class Operator(StrEnum):
-    """How a column is compared in a filter."""
-
-    IN = "in"
-    FROM = "from"
-    BEFORE = "before"
-    CONTAINS = "contains"
-    IS = "is"
-
-
-@dataclass(frozen=True, slots=True)
-class Condition:
-    """One comparison of a filter; its value travels beside the statement's text."""
-
-    column: str
-    operator: Operator
-    value: Any = field(compare=False)
-    words: tuple[str, ...] = ()
-    """The value of an ``IN`` that stands in the text itself."""
-
-    @property
-    def parameter(self) -> str:
-        """The name of the statement's parameter that takes the value."""
-        return f"{self.column}_{self.operator}"
-
-    def weighed(self, model: type[Base]) -> Condition:
-        """The same, its words in the text if ``model`` says that they are few and unlike common."""
-        if self.operator is not Operator.IN or self.column not in model.weighed:
-            return self
-        words = tuple(sorted({str(word) for word in self.value}))
-        return replace(self, words=words) if all(map(_WORD.fullmatch, words)) else self
-
-    @property
-    def argument(self) -> Any:
-        """The value as the statement wants it."""
-        try:
-            value = _storable(self.value)
-        except ValueError:
-            message = "The filter holds a text or a moment that nothing can be compared with."
-            raise InvalidInput.at("filter", message) from None
-        if self.operator is Operator.CONTAINS:
-            escaped = str(value).replace("\\", r"\\").replace("%", r"\%").replace("_", r"\_")
-            return f"%{escaped}%"
-        return value
-
-
 @dataclass(frozen=True, slots=True)
 class Order:
-    """An order of a list: by a column that is never null, then by id."""
+    """An order of a list: by a column, then by id. Rows without a value there are left out."""
 
     column: str = "created_at"
     descending: bool = True
@@ -111,6 +59,10 @@ class Order:
 NEWEST = Order()
 
 
+Shape = tuple[Order, bool, bool, bool, tuple[Condition, ...]]
+"""The order, whether backward, whether after and before cursors, and the filter of a page."""
+
+
 @dataclass(frozen=True, slots=True)
 class Page:
     """Which part of a list is asked for; ``size`` counts from the end when ``backward``."""
@@ -122,16 +74,20 @@ class Page:
     order: Order = NEWEST
     conditions: tuple[Condition, ...] = ()
 
-    def shape(
-        self, model: type[Base] | None = None
-    ) -> tuple[Order, bool, bool, bool, tuple[Condition, ...]]:
-        """What the statement's text depends on; the words of the filter too, given the table."""
+    def shape(self, model: type[Base] | None = None, *, leading: bool = False) -> Shape:
+        """What the statement's text depends on; given the table, the words of its filter too.
+
+        With ``leading`` a filter may lead an index, which only a list over the scope makes use of.
+        """
+        conditions = weighed(model, self.conditions) if model else self.conditions
+        if model and leading:
+            conditions = led(model, self.order, conditions)
         return (
             self.order,
             self.backward,
             self.after is not None,
             self.before is not None,
-            tuple(c.weighed(model) for c in self.conditions) if model else self.conditions,
+            conditions,
         )
 
     def identity(self) -> tuple[Any, ...]:
@@ -198,32 +154,14 @@ def _typed(value: Any, kind: TypeEngine[Any]) -> Any:
     if wanted in (datetime, UUID):
         if not isinstance(value, str):
             raise TypeError(value)
-        return UUID(value) if wanted is UUID else _storable(datetime.fromisoformat(value))
+        return UUID(value) if wanted is UUID else storable(datetime.fromisoformat(value))
     if type(value) is not wanted:
         raise TypeError(value)
     if isinstance(value, int):
         limit = 2**63 if isinstance(kind, BigInteger) else 2**31
         if not -limit <= value < limit:
             raise ValueError(value)
-    return _storable(value)
-
-
-def _storable(value: Any) -> Any:
-    """Gives a value as the database can take it. Raises `ValueError` for what it never could."""
-    if isinstance(value, str):
-        if "\0" in value:
-            raise ValueError(value)
-        value.encode()  # refuses half a surrogate pair, which JSON can write
-    elif isinstance(value, datetime):
-        if value.tzinfo is None:
-            raise ValueError(value)
-        try:
-            return value.astimezone(UTC)
-        except OverflowError:
-            raise ValueError(value) from None
-    elif isinstance(value, list):
-        return [_storable(each) for each in value]
-    return value
+    return storable(value)
 
 
 def visible(model: type[Base]) -> ColumnElement[bool]:
@@ -254,7 +192,7 @@ def by_keys(model: type[Base]) -> tuple[Select[Any], type[Base]]:
 def children(
     model: type[Base],
     parent: str,
-    shape: tuple[Order, bool, bool, bool, tuple[Condition, ...]],
+    shape: Shape,
 ) -> tuple[Select[Any], type[Base]]:
     """One page for each of ``$keys`` of the foreign key ``parent``, each group in its order."""
     keys = bindparam("keys", type_=ARRAY(Uuid()))
@@ -290,19 +228,21 @@ def child_counts(
 @kept
 def scoped(
     model: type[Base],
-    shape: tuple[Order, bool, bool, bool, tuple[Condition, ...]],
+    shape: Shape,
     *,
     merged: bool,
 ) -> tuple[Select[Any], type[Base]]:
     """One page over the whole scope.
 
     ``merged`` takes each department's first rows from its own index and merges them, which costs
-    the same however large the table is; otherwise one index is walked in its order.
+    the same however large the table is; otherwise one index is walked in its order. A filter that
+    leads has the first rows of each department and value merged.
     """
     limit = bindparam("size", type_=Integer())
-    order, backward = shape[:2]
+    order, backward, *_, conditions = shape
+    leader = next((c for c in conditions if c.leads), None)
     chosen = select(*columns(model)).order_by(*ordering(model, order, backward=backward))
-    if not merged or model.scope_kind is not ScopeKind.DEPARTMENT or _is_tree(model):
+    if not (merged or leader) or model.scope_kind is not ScopeKind.DEPARTMENT or _is_tree(model):
         return chosen.where(visible(model), *within(model, shape)).limit(limit), model
     departments = each_department()
     mine = model.__table__.c["department_id"] == departments.c.department
@@ -313,13 +253,21 @@ def scoped(
         .limit(limit)
         .lateral("c")
     )
+    parts: Any = (
+        departments if leader is None else departments.join(_each_value(model, leader), true())
+    )
     return (
         select(*inner.c)
-        .select_from(departments.join(inner, true()))
+        .select_from(parts.join(inner, true()))
         .order_by(*ordering(inner, order, backward=backward))
         .limit(limit),
         model,
     )
+
+
+def _each_value(model: type[Base], leader: Condition) -> Subquery:
+    listed = bindparam(leader.parameter, type_=ARRAY(model.__table__.c[leader.column].type))
+    return select(func.unnest(listed).label("value")).distinct().subquery("v")
 
 
 @kept
@@ -344,9 +292,7 @@ def ordering(source: Any, order: Order, *, backward: bool) -> list[ColumnElement
     return [f.desc() if order.descending != backward else f.asc() for f in ordered]
 
 
-def within(
-    model: type[Base], shape: tuple[Order, bool, bool, bool, tuple[Condition, ...]]
-) -> list[ColumnElement[bool]]:
+def within(model: type[Base], shape: Shape) -> list[ColumnElement[bool]]:
     """The comparisons that keep a page between its cursors and inside its filter."""
     order, _, after, before, conditions = shape
     table = model.__table__.c
@@ -361,28 +307,3 @@ def within(
             lower = order.descending == (name == "after")
             limits.append(place < bound if lower else place > bound)
     return limits
-
-
-def filtered(model: type[Base], conditions: tuple[Condition, ...]) -> list[ColumnElement[bool]]:
-    """The comparisons of a filter."""
-    wanted: list[ColumnElement[bool]] = []
-    for condition in conditions:
-        field_ = model.__table__.c[condition.column]
-        name = condition.parameter
-        match condition.operator:
-            case Operator.IN if condition.words:
-                words: list[ColumnElement[Any]] = [
-                    literal_column(f"'{word}'") for word in condition.words
-                ]
-                wanted.append(field_.in_(words))
-            case Operator.IN:
-                wanted.append(field_ == func.any(bindparam(name, type_=ARRAY(field_.type))))
-            case Operator.FROM:
-                wanted.append(field_ >= bindparam(name, type_=DateTime(timezone=True)))
-            case Operator.BEFORE:
-                wanted.append(field_ < bindparam(name, type_=DateTime(timezone=True)))
-            case Operator.CONTAINS:
-                wanted.append(field_.ilike(bindparam(name, type_=Text()), escape="\\"))
-            case Operator.IS:
-                wanted.append(field_ == bindparam(name, type_=field_.type))
-    return wanted or [true()]

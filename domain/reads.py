@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from domain import paging
 from domain.database import LOST, Row, translated
 from domain.errors import DomainError, Unauthenticated, Unavailable
+from domain.filters import weighed
 from domain.paging import MERGED_DEPARTMENTS, Page, Rows
 from domain.scope import Identity, Scope, opening
 from domain.statements import Statement
@@ -23,8 +24,8 @@ if TYPE_CHECKING:
     from uuid import UUID
 
     from domain.database import Database, Hold
+    from domain.filters import Condition
     from domain.models import Base
-    from domain.paging import Condition
 
 SCOPE = Statement(
     "select current_setting('app.department_ids')::uuid[] as departments, "
@@ -76,7 +77,7 @@ class Reads:
         self, model: type[Base], parent: str, keys: Sequence[UUID], page: Page
     ) -> dict[UUID, Rows]:
         """A page of children for each key of the foreign key ``parent``, in one statement."""
-        statement = paging.children(model, parent, page.shape())
+        statement = paging.children(model, parent, page.shape(model))
         rows = await self.rows(statement, keys=list(keys), **page.arguments(model))
         grouped: dict[UUID, list[Row]] = {key: [] for key in keys}
         for row in rows:
@@ -91,7 +92,7 @@ class Reads:
         conditions: tuple[Condition, ...],
     ) -> dict[UUID, int]:
         """How many children each key has, in one statement."""
-        statement = paging.child_counts(model, parent, conditions)
+        statement = paging.child_counts(model, parent, weighed(model, conditions))
         values = {c.parameter: c.argument for c in conditions}
         rows = await self.rows(statement, keys=list(keys), **values)
         return {row.key: row["count"] for row in rows}
@@ -101,13 +102,13 @@ class Reads:
         arguments = page.arguments(model)
         await self._shielded(self._opened())
         merged = self._departments <= MERGED_DEPARTMENTS
-        statement = paging.scoped(model, page.shape(model), merged=merged)
+        statement = paging.scoped(model, page.shape(model, leading=True), merged=merged)
         return Rows.of(await self.rows(statement, **arguments), page)
 
     async def count(self, model: type[Base], conditions: tuple[Condition, ...]) -> int:
         """How many rows the scope opens."""
         values = {c.parameter: c.argument for c in conditions}
-        row = await self.row(paging.scoped_count(model, conditions), **values)
+        row = await self.row(paging.scoped_count(model, weighed(model, conditions)), **values)
         return int(row["count"]) if row else 0
 
     async def scope(self) -> Scope:

@@ -15,8 +15,9 @@ if TYPE_CHECKING:
     from uuid import UUID
 
     from domain.database import Row
+    from domain.filters import Condition
     from domain.models import Base
-    from domain.paging import Condition, Page, Rows
+    from domain.paging import Page, Rows
     from domain.reads import Reads
 
     Batch = Callable[[Reads, list[Any]], Awaitable[Mapping[Any, Any]]]

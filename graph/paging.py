@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Generic, Protocol, TypeVar, ca
 import strawberry
 
 from domain.errors import InvalidInput, LimitExceeded
-from domain.paging import NEWEST, Condition, Order, Page, Rows, cursor_of
+from domain.filters import Condition, given
+from domain.paging import NEWEST, Order, Page, Rows, cursor_of
 from graph.context import Context, Info
 
 if TYPE_CHECKING:
@@ -143,13 +144,14 @@ def page_of(
     if size > limit:
         message = f"A page has at most {limit} rows. Ask for fewer, and follow the cursor."
         raise LimitExceeded(message)
+    order = order_by.order() if order_by else NEWEST
     page = Page(
         size=size,
         backward=last is not None,
         after=after,
         before=before,
-        order=order_by.order() if order_by else NEWEST,
-        conditions=filter.conditions() if filter else (),
+        order=order,
+        conditions=(*(filter.conditions() if filter else ()), *given(model, order)),
     )
     page.arguments(model)
     return page

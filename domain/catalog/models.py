@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 from enum import StrEnum
-from typing import Any
+from typing import Any, ClassVar
 from uuid import UUID
 
 from sqlalchemy import (
@@ -109,6 +109,7 @@ class Dataset(Departmental, Identified, Timestamped, Base):
     __tablename__ = "datasets"
     read_permission = Permission.DATASET_READ
     weighed = frozenset({"status"})
+    led: ClassVar = {"status": frozenset({"created_at"})}
 
     workspace_id: Mapped[UUID]
     uploader_id: Mapped[UUID] = mapped_column(ForeignKey("users.id", ondelete="RESTRICT"))

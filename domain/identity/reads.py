@@ -20,6 +20,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.postgresql import TIMESTAMP
 
+from domain.filters import filtered
 from domain.identity.models import (
     Department,
     Role,
@@ -28,7 +29,7 @@ from domain.identity.models import (
     UserDepartment,
     UserRole,
 )
-from domain.paging import Rows, filtered, ordering, visible, within
+from domain.paging import Rows, ordering, visible, within
 from domain.statements import columns, kept
 
 if TYPE_CHECKING:
@@ -36,7 +37,8 @@ if TYPE_CHECKING:
     from uuid import UUID
 
     from domain.database import Row
-    from domain.paging import Condition, Order, Page
+    from domain.filters import Condition
+    from domain.paging import Order, Page
     from domain.reads import Reads
 
 KEYS = bindparam("keys", type_=ARRAY(Uuid()))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 from enum import StrEnum
-from typing import Any
+from typing import Any, ClassVar
 from uuid import UUID
 
 from sqlalchemy import (
@@ -82,6 +82,10 @@ class Job(Departmental, Identified, Timestamped, Base):
     __tablename__ = "jobs"
     read_permission = Permission.JOB_READ
     weighed = frozenset({"status"})
+    led: ClassVar = {
+        "error_code": frozenset({"completed_at"}),
+        "status": frozenset({"created_at", "completed_at"}),
+    }
 
     dataset_id: Mapped[UUID | None]
     created_by: Mapped[UUID] = mapped_column(ForeignKey("users.id", ondelete="RESTRICT"))
@@ -159,6 +163,29 @@ class Job(Departmental, Identified, Timestamped, Base):
             "dataset_id",
             text("created_at desc"),
             text("id desc"),
+        ),
+        Index(
+            "jobs_department_id_status_completed_at_id_idx",
+            "department_id",
+            "status",
+            text("completed_at desc"),
+            text("id desc"),
+            postgresql_where=text("deleted_at is null and completed_at is not null"),
+        ),
+        Index(
+            "jobs_department_id_completed_at_id_idx",
+            "department_id",
+            text("completed_at desc"),
+            text("id desc"),
+            postgresql_where=text("deleted_at is null and completed_at is not null"),
+        ),
+        Index(
+            "jobs_department_id_error_code_completed_at_id_idx",
+            "department_id",
+            "error_code",
+            text("completed_at desc"),
+            text("id desc"),
+            postgresql_where=text("deleted_at is null and error_code is not null"),
         ),
         Index("jobs_queue_message_id_idx", "queue_message_id"),
         Index("jobs_created_by_idx", "created_by"),
@@ -295,6 +322,7 @@ class Result(Departmental, Identified, Created, Base):
 
     __tablename__ = "results"
     read_permission = Permission.RESULT_READ
+    led: ClassVar = {"result_type": frozenset({"created_at"})}
 
     dataset_id: Mapped[UUID]
     job_id: Mapped[UUID]
@@ -337,6 +365,14 @@ class Result(Departmental, Identified, Created, Base):
             "dataset_id",
             text("created_at desc"),
             text("id desc"),
+        ),
+        Index(
+            "results_department_id_result_type_created_at_id_idx",
+            "department_id",
+            "result_type",
+            text("created_at desc"),
+            text("id desc"),
+            postgresql_where=LIVE,
         ),
         Index("results_payload_gin_idx", "payload", postgresql_using="gin"),
     )

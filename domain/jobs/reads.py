@@ -20,8 +20,9 @@ from sqlalchemy import (
 
 from domain.catalog.models import Dataset
 from domain.errors import CursorExpired, InvalidInput
+from domain.filters import Condition, Operator
 from domain.jobs.models import Job, JobEvent, JobStatus
-from domain.paging import Condition, Operator, Page, each_department, visible
+from domain.paging import Page, each_department, visible
 from domain.scope import permitted
 from domain.statements import columns, kept
 

@@ -10,7 +10,8 @@ import strawberry
 
 from domain.catalog import downloads, models
 from domain.errors import InvalidInput
-from domain.paging import Condition, Operator, Order
+from domain.filters import Condition, Operator
+from domain.paging import Order
 from graph.enums import Direction, described, values
 from graph.scalars import BigInt, given_key
 

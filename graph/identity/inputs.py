@@ -6,7 +6,8 @@ from enum import Enum
 
 import strawberry
 
-from domain.paging import Condition, Operator, Order
+from domain.filters import Condition, Operator
+from domain.paging import Order
 from graph.enums import Direction
 from graph.scalars import given_key
 

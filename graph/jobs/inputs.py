@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 
 import strawberry
 
+from domain.filters import Condition, Operator
 from domain.jobs import models
-from domain.paging import Condition, Operator, Order
+from domain.paging import Order
 from graph.enums import Direction, described, values
 from graph.scalars import Json, given_key
 
@@ -57,6 +58,12 @@ class JobFilter:
     job_type: list[JobType] | None = strawberry.field(
         default=None, description="The job is of one of these types."
     )
+    error_code: list[str] | None = strawberry.field(
+        default=None, description="The job failed for one of these reasons, such as UNREADABLE."
+    )
+    department_id: strawberry.ID | None = strawberry.field(
+        default=None, description="The job belongs to exactly this department."
+    )
     dataset_id: strawberry.ID | None = strawberry.field(
         default=None, description="The job works on this dataset."
     )
@@ -66,24 +73,37 @@ class JobFilter:
     created_before: datetime | None = strawberry.field(
         default=None, description="The job was started before this moment."
     )
+    completed_from: datetime | None = strawberry.field(
+        default=None, description="The job ended at this moment or later."
+    )
+    completed_before: datetime | None = strawberry.field(
+        default=None, description="The job ended before this moment."
+    )
 
     def conditions(self) -> tuple[Condition, ...]:
         """The comparisons that are set."""
         given = [
             Condition("status", Operator.IN, values(self.status)),
             Condition("job_type", Operator.IN, values(self.job_type)),
+            Condition("error_code", Operator.IN, self.error_code),
+            Condition("department_id", Operator.IS, given_key("Department", self.department_id)),
             Condition("dataset_id", Operator.IS, given_key("Dataset", self.dataset_id)),
             Condition("created_at", Operator.FROM, self.created_from),
             Condition("created_at", Operator.BEFORE, self.created_before),
+            Condition("completed_at", Operator.FROM, self.completed_from),
+            Condition("completed_at", Operator.BEFORE, self.completed_before),
         ]
         return tuple(c for c in given if c.value is not None)
 
 
 @strawberry.enum(description="What jobs can be ordered by.")
 class JobOrderField(Enum):
-    """Columns that are never null."""
+    """Columns that are never null, and one that leaves out the jobs without it."""
 
     CREATED_AT = strawberry.enum_value("created_at", description="When the job was started.")
+    COMPLETED_AT = strawberry.enum_value(
+        "completed_at", description="When the job ended; jobs that have not are left out."
+    )
 
 
 @strawberry.input(description="The order of a list of jobs.")
@@ -132,6 +152,9 @@ class ResultFilter:
     result_type: list[str] | None = strawberry.field(
         default=None, description="The result is of one of these types."
     )
+    department_id: strawberry.ID | None = strawberry.field(
+        default=None, description="The result belongs to exactly this department."
+    )
     dataset_id: strawberry.ID | None = strawberry.field(
         default=None, description="The result is about this dataset."
     )
@@ -146,6 +169,7 @@ class ResultFilter:
         """The comparisons that are set."""
         given = [
             Condition("result_type", Operator.IN, self.result_type),
+            Condition("department_id", Operator.IS, given_key("Department", self.department_id)),
             Condition("dataset_id", Operator.IS, given_key("Dataset", self.dataset_id)),
             Condition("created_at", Operator.FROM, self.created_from),
             Condition("created_at", Operator.BEFORE, self.created_before),

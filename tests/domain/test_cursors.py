@@ -13,8 +13,9 @@ from hypothesis import strategies as st
 
 from domain.catalog.models import Dataset
 from domain.errors import InvalidInput
+from domain.filters import Condition, Operator
 from domain.jobs.models import Job, JobEvent
-from domain.paging import NEWEST, Condition, Operator, Order, Page, cursor_of, decoded_cursor
+from domain.paging import NEWEST, Order, Page, cursor_of, decoded_cursor
 
 
 def packed(*values: Any) -> str:

@@ -16,17 +16,9 @@ from domain import paging
 from domain import reads as reads_module
 from domain.catalog.models import Dataset, Workspace
 from domain.database import Database, Hold
+from domain.filters import Condition, Operator
 from domain.identity.models import Department, Role, User
-from domain.paging import (
-    MERGED_DEPARTMENTS,
-    NEWEST,
-    Condition,
-    Operator,
-    Order,
-    Page,
-    cursor_of,
-    decoded_cursor,
-)
+from domain.paging import MERGED_DEPARTMENTS, NEWEST, Order, Page, cursor_of, decoded_cursor
 from domain.reads import Reads
 from tests.factories.databases import connected
 from tests.factories.rows import Rows

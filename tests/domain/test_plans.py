@@ -13,9 +13,10 @@ import pytest
 
 from domain import paging
 from domain.catalog.models import Dataset, Upload
+from domain.filters import Condition, Operator
 from domain.jobs import reads as jobs_reads
 from domain.jobs.models import Job, JobAttempt, Result
-from domain.paging import NEWEST, Condition, Operator, Order, Page, cursor_of
+from domain.paging import NEWEST, Order, Page, cursor_of
 from domain.scope import opening
 from tests.factories.databases import connected
 from tests.factories.fixtures import own_database

@@ -12,9 +12,10 @@ from domain import database as database_module
 from domain.catalog.models import Dataset, Workspace
 from domain.database import Database, Hold, Row
 from domain.errors import NotFound, Unauthenticated, Unavailable
+from domain.filters import Condition, Operator
 from domain.identity.models import User
 from domain.jobs.models import Job
-from domain.paging import Condition, Operator, Page
+from domain.paging import Page
 from domain.reads import SCOPE, Reads
 from domain.scope import Identity
 from domain.statements import Statement

@@ -3,9 +3,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 from uuid import uuid4
 
+from domain.filters import Condition, Operator
 from domain.identity import reads as identity
 from domain.identity.models import User
-from domain.paging import Condition, Operator, Order, Page, cursor_of
+from domain.paging import Order, Page, cursor_of
 
 if TYPE_CHECKING:
     from tests.domain.identity.conftest import Office

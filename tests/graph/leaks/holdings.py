@@ -56,7 +56,8 @@ class Holding:
 
     def cursor(self, type_name: str, order: Order) -> str:
         """The place of one of its rows in a list of that order."""
-        return cursor_of(self.rows(type_name)[0], order)
+        placed = next(row for row in self.rows(type_name) if row[order.column] is not None)
+        return cursor_of(placed, order)
 
     def secret_keys(self) -> set[UUID]:
         """The keys of its rows, none of which anybody else should see."""

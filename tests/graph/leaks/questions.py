@@ -65,6 +65,7 @@ WORDS: dict[str, Callable[[Holding], Any]] = {
     "nameContains": lambda held: held.mark,
     "fullNameContains": lambda held: held.mark,
     "emailContains": lambda held: held.mark,
+    "errorCode": lambda held: f"{held.mark}CODE",
     "resultType": lambda held: held.realm.row("results").result_type,
     "idempotencyKey": lambda held: held.key,
     "email": lambda held: held.realm.colleague.email,
@@ -98,7 +99,12 @@ NEW: dict[tuple[str, str], Callable[[], str]] = {
 }
 """What must be new, where it is the caller's own to choose."""
 
-MOMENTS = {"createdFrom": "2020-01-01T00:00:00Z", "createdBefore": "2100-01-01T00:00:00Z"}
+MOMENTS = {
+    "createdFrom": "2020-01-01T00:00:00Z",
+    "createdBefore": "2100-01-01T00:00:00Z",
+    "completedFrom": "2020-01-01T00:00:00Z",
+    "completedBefore": "2100-01-01T00:00:00Z",
+}
 
 SCALARS: dict[str, Any] = {"Int": 5, "BigInt": 1000, "Boolean": True, "JSON": {}}
 
