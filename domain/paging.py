@@ -33,7 +33,8 @@ from domain.scope import ScopeKind
 from domain.statements import columns, kept
 
 if TYPE_CHECKING:
-    from sqlalchemy import Subquery
+    from sqlalchemy import FromClause, Subquery
+    from sqlalchemy.sql.selectable import LateralFromClause
     from sqlalchemy.types import TypeEngine
 
     from domain.database import Row
@@ -77,7 +78,7 @@ class Page:
     def shape(self, model: type[Base] | None = None, *, leading: bool = False) -> Shape:
         """What the statement's text depends on; given the table, the words of its filter too.
 
-        With ``leading`` a filter may lead an index, which only a list over the scope makes use of.
+        With ``leading`` a filter may lead an index, as it does below departments alone.
         """
         conditions = weighed(model, self.conditions) if model else self.conditions
         if model and leading:
@@ -198,13 +199,8 @@ def children(
     keys = bindparam("keys", type_=ARRAY(Uuid()))
     key = func.unnest(keys).table_valued(column("key", Uuid()), with_ordinality="place", name="k")
     key = key.render_derived()
-    inner = (
-        select(*columns(model))
-        .where(model.__table__.c[parent] == key.c.key, visible(model), *within(model, shape))
-        .order_by(*ordering(model, shape[0], backward=shape[1]))
-        .limit(bindparam("size", type_=Integer()))
-        .lateral("c")
-    )
+    mine = model.__table__.c[parent] == key.c.key
+    inner = _first(model, shape, key, mine, visible(model))
     return select(*inner.c).select_from(key.join(inner, true())).order_by(
         key.c.place, *ordering(inner, shape[0], backward=shape[1])
     ), model
@@ -236,38 +232,53 @@ def scoped(
 
     ``merged`` takes each department's first rows from its own index and merges them, which costs
     the same however large the table is; otherwise one index is walked in its order. A filter that
-    leads has the first rows of each department and value merged.
+    leads an index is always merged.
     """
     limit = bindparam("size", type_=Integer())
     order, backward, *_, conditions = shape
-    leader = next((c for c in conditions if c.leads), None)
-    chosen = select(*columns(model)).order_by(*ordering(model, order, backward=backward))
-    if not (merged or leader) or model.scope_kind is not ScopeKind.DEPARTMENT or _is_tree(model):
+    merged = merged or any(condition.leads for condition in conditions)
+    if not merged or model.scope_kind is not ScopeKind.DEPARTMENT or _is_tree(model):
+        chosen = select(*columns(model)).order_by(*ordering(model, order, backward=backward))
         return chosen.where(visible(model), *within(model, shape)).limit(limit), model
     departments = each_department()
     mine = model.__table__.c["department_id"] == departments.c.department
     # The departments come out of the scope, so comparing with the whole of it once more would only
     # make the planner expect next to no rows, and prefer to sort them all.
-    inner = (
-        chosen.where(mine, scope.permitted(model), _live(model), *within(model, shape))
-        .limit(limit)
-        .lateral("c")
-    )
-    parts: Any = (
-        departments if leader is None else departments.join(_each_value(model, leader), true())
-    )
+    inner = _first(model, shape, departments, mine, scope.permitted(model), _live(model))
     return (
         select(*inner.c)
-        .select_from(parts.join(inner, true()))
+        .select_from(departments.join(inner, true()))
         .order_by(*ordering(inner, order, backward=backward))
         .limit(limit),
         model,
     )
 
 
-def _each_value(model: type[Base], leader: Condition) -> Subquery:
+def _first(
+    model: type[Base], shape: Shape, parents: FromClause, *wanted: ColumnElement[bool]
+) -> LateralFromClause:
+    """The first rows of a page below each of ``parents``, or of each value of what leads."""
+    limit = bindparam("size", type_=Integer())
+    order, backward, *_, conditions = shape
+    leader = next((condition for condition in conditions if condition.leads), None)
+    chosen = (
+        select(*columns(model))
+        .where(*wanted, *within(model, shape))
+        .order_by(*ordering(model, order, backward=backward))
+        .limit(limit)
+    )
+    if leader is None:
+        return chosen.lateral("c")
     listed = bindparam(leader.parameter, type_=ARRAY(model.__table__.c[leader.column].type))
-    return select(func.unnest(listed).label("value")).distinct().subquery("v")
+    values = select(func.unnest(listed).label("value")).distinct().subquery("v")
+    each = chosen.correlate(parents).lateral("e")
+    return (
+        select(*each.c)
+        .select_from(values.join(each, true()))
+        .order_by(*ordering(each, order, backward=backward))
+        .limit(limit)
+        .lateral("c")
+    )
 
 
 @kept

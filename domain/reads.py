@@ -77,7 +77,8 @@ class Reads:
         self, model: type[Base], parent: str, keys: Sequence[UUID], page: Page
     ) -> dict[UUID, Rows]:
         """A page of children for each key of the foreign key ``parent``, in one statement."""
-        statement = paging.children(model, parent, page.shape(model))
+        leading = parent == "department_id"
+        statement = paging.children(model, parent, page.shape(model, leading=leading))
         rows = await self.rows(statement, keys=list(keys), **page.arguments(model))
         grouped: dict[UUID, list[Row]] = {key: [] for key in keys}
         for row in rows:
