@@ -15,7 +15,7 @@ from arq import create_pool
 from arq.connections import RedisSettings
 
 from ops.bench.bare_arq import HEARD, queue_of
-from ops.bench.rows import Row, compared
+from ops.bench.rows import Row, compared, ninth_decile
 from ops.bench.stack import DEPARTMENT, ROOT, running_stack, running_worker
 from ops.failure import CommandFailed
 from ops.uploading.file import read_file
@@ -71,13 +71,13 @@ async def _bench(rounds: int) -> list[Row]:
                     ours.append(delay)
                     for poll, other in others.items():
                         bare[poll].append(other)
-    median, tail = statistics.median(ours), _ninth_decile(ours)
+    median, tail = statistics.median(ours), ninth_decile(ours)
     rows = []
     for poll, delays in bare.items():
         reference = f"bare arq, polling every {poll * 1000:.0f} ms"
         for metric, value, other in (
             ("commit to start, median", median, statistics.median(delays)),
-            ("commit to start, 90th percentile", tail, _ninth_decile(delays)),
+            ("commit to start, 90th percentile", tail, ninth_decile(delays)),
         ):
             rows.append(compared(BENCH, CASE, metric, value * 1000, "ms", reference, other * 1000))
     return rows
@@ -163,8 +163,3 @@ async def _bare_workers(url: str, polls: dict[float, list[float]]) -> AsyncItera
             if process.returncode is None:
                 process.terminate()
             await process.wait()
-
-
-def _ninth_decile(values: list[float]) -> float:
-    ordered = sorted(values)
-    return ordered[min(len(ordered) - 1, len(ordered) * 9 // 10)]

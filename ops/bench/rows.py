@@ -33,6 +33,12 @@ def compared(
     return Row(bench, case, metric, value, unit, reference, value / other)
 
 
+def ninth_decile(values: list[float]) -> float:
+    """The value that nine of ten do not exceed."""
+    ordered = sorted(values)
+    return ordered[min(len(ordered) - 1, len(ordered) * 9 // 10)]
+
+
 def print_rows(rows: Iterable[Row], *, as_json: bool) -> None:
     """Prints each row as soon as there is one with ``as_json``, else a table at the end."""
     if as_json:

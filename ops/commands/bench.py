@@ -22,7 +22,10 @@ of the reference, both measured in that run, in turn, several times; values are 
   jobs     from the commit of startJob to the worker's start, compared with bare arq
   graph    queries over 100,000 datasets with their jobs and results, compared with this server on
            the stock executor, with Strawberry as its documentation teaches to use it, and with
-           endpoints that are written by hand, all on one database with row-level security"""
+           endpoints that are written by hand, all on one database with row-level security
+  operations
+           what dashboards ask of a hundred thousand datasets, over HTTP and under row-level
+           security, compared with the same SQL by hand"""
 
 GRAPH_DESCRIPTION = f"""\
 Loads datasets, jobs and results, and asks in each round, for each case, four servers in turn: this
@@ -107,7 +110,20 @@ def add_to(words: Words) -> None:
     graph.add_argument(
         "--rounds", type=count, default=3, help="how often each case is measured (default: 3)"
     )
-    for bench in (upload, jobs, graph):
+    operations = add_word(
+        benches,
+        "operations",
+        run,
+        summary="what dashboards ask, among very many jobs and results",
+        description=DESCRIPTION,
+    )
+    operations.add_argument(
+        "--datasets", type=count, default=100_000, help="how many there are (default: 100000)"
+    )
+    operations.add_argument(
+        "--rounds", type=count, default=50, help="how often each is asked (default: 50)"
+    )
+    for bench in (upload, jobs, graph, operations):
         bench.add_argument("--json", action="store_true", help="print one JSON object a line")
 
 
@@ -125,6 +141,10 @@ def run(arguments: argparse.Namespace) -> int:
         rows = bench_graph(
             arguments.cases or CASES, arguments.datasets, arguments.seconds, arguments.rounds
         )
+    elif arguments.bench == "operations":
+        from ops.bench.operations import bench_operations  # noqa: PLC0415 (as above)
+
+        rows = bench_operations(arguments.datasets, arguments.rounds)
     else:
         from ops.bench.jobs import bench_jobs  # noqa: PLC0415 (as above)
 
@@ -144,9 +164,9 @@ def size(text: str) -> int:
 
 
 def count(text: str) -> int:
-    """Reads a number of rounds. Raises ArgumentTypeError."""
+    """Reads a number of rounds or rows. Raises ArgumentTypeError."""
     if not text.isascii() or not text.isdigit() or int(text) < 1:
-        message = f"{text!r} is no number of rounds: it is 1 or more"
+        message = f"{text!r} is no such number: it is 1 or more"
         raise argparse.ArgumentTypeError(message)
     return int(text)
 

@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from ops.bench.operations import PEOPLE
+from ops.dashboards import QUERIES
 from tests.ops.cli.conftest import BARE, ROOT
 
 if TYPE_CHECKING:
@@ -18,6 +20,7 @@ if TYPE_CHECKING:
 
 MEMORY_MB = 300
 START_MS = 100
+DASHBOARD_MS = 20
 ETL_RATIO = 2
 
 
@@ -29,8 +32,8 @@ def home() -> Iterator[Path]:
         yield Path(made)
 
 
-def bench(*words: str, home: Path, seconds: float) -> dict[tuple[str, str | None], dict[str, Any]]:
-    """Runs a bench that leaves nothing behind, and gives its rows by metric and reference."""
+def measured(*words: str, home: Path, seconds: float) -> list[dict[str, Any]]:
+    """Runs a bench that leaves nothing behind, and gives its rows."""
     done = subprocess.run(
         [sys.executable, "-m", "ops", "bench", *words, "--json"],
         cwd=ROOT,
@@ -44,6 +47,12 @@ def bench(*words: str, home: Path, seconds: float) -> dict[tuple[str, str | None
     assert list(home.glob("aetherflow-bench-*")) == []
     rows = [json.loads(line) for line in done.stdout.splitlines()]
     assert {row["bench"] for row in rows} == {words[0]}
+    return rows
+
+
+def bench(*words: str, home: Path, seconds: float) -> dict[tuple[str, str | None], dict[str, Any]]:
+    """Runs a bench of one case and gives its rows by metric and reference."""
+    rows = measured(*words, home=home, seconds=seconds)
     return {(row["metric"], row["reference"]): row for row in rows}
 
 
@@ -63,6 +72,19 @@ def test_measures_an_upload_beside_bare_duckdb(home: Path) -> None:
     assert rows["etl job", "bare DuckDB, CSV to Parquet"]["ratio"] > 0
     assert rows["API's peak memory", None]["value"] < MEMORY_MB
     assert 0 < rows["child's peak memory", "its cap"]["ratio"] < 1
+
+
+def test_measures_what_dashboards_ask_beside_the_same_sql(home: Path) -> None:
+    rows = measured("operations", "--datasets", "2000", "--rounds", "3", home=home, seconds=120)
+    assert len({row["case"] for row in rows}) == len(PEOPLE) * len(QUERIES)
+    assert all(row["unit"] == "ms" and row["ratio"] > 0 for row in rows)
+
+
+@pytest.mark.soak
+def test_what_dashboards_ask_of_many_datasets_takes_a_moment(home: Path) -> None:
+    rows = measured("operations", home=home, seconds=600)
+    medians = {row["case"]: row["value"] for row in rows if row["metric"] == "median"}
+    assert max(medians.values()) < DASHBOARD_MS, medians
 
 
 @pytest.mark.soak
