@@ -45,14 +45,13 @@ MANY = frozenset({"amount"})
 
 
 def check_insight_params(params: Mapping[str, Any], columns: Collection[str]) -> None:
-    """Checks that ``mapping``, the only parameter, gives roles of one insight the dataset's columns.
+    """Checks that ``mapping``, the only parameter, gives columns of the dataset to roles.
 
     Raises `InvalidInput` with an error for each field that is wrong. Whether the values of a column
     are of the right type is found when the insight is made.
     """
-    errors = [
-        _error((name,), "There is no such parameter.") for name in params if name != "mapping"
-    ]
+    unknown = params.keys() - {"mapping"}
+    errors = [_error((name,), "There is no such parameter.") for name in sorted(unknown)]
     mapping = params.get("mapping")
     if mapping is not None and not isinstance(mapping, dict):
         errors.append(_error(("mapping",), "A mapping is an object of roles and column names."))

@@ -71,7 +71,8 @@ def add_risk(
     except NotAvailable as error:
         report.say(f"No model of what is {question.event}: {error.reason}")
         raise
-    rows, held_out = len(sample.outcome), len(risk.outcome)
+    sample, held_out = risk.sample, len(risk.outcome)
+    rows = len(sample.outcome)
     measures = learning.judged(risk)
     statement = _statement(question, measures, held_out)
     fields = {
