@@ -78,7 +78,7 @@ def test_values_that_are_no_numbers_are_no_amounts(insight: Insight) -> None:
 
 
 def test_texts_of_the_data_stay_texts(insight: Insight) -> None:
-    odd = 'it\'s "a"; drop view data --\0' + "x" * 300
+    odd = 'it\'s "a";\0 drop view data --' + "x" * 300
     table = pd.DataFrame({"order": ["a"] * 3, "product": [odd] * 3, "amount": [1.0, 2.0, 3.0]})
     (best,) = insight(table, department="sales")["figures"]["best_products"]["points"]
     assert best["product"] == odd.replace("\0", "\ufffd")[:199] + "…"
@@ -86,7 +86,7 @@ def test_texts_of_the_data_stay_texts(insight: Insight) -> None:
     risk = pd.DataFrame(
         {
             "amount": random.lognormal(3, 1, 400),
-            "kind": random.choice([odd, "b'", ""], 400),
+            "kind": random.choice([odd[:20], "b'", ""], 400),
             "default": random.random(400) < 0.4,
         }
     )
