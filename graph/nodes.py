@@ -8,15 +8,16 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import strawberry
 
 from domain.errors import LimitExceeded, NotFound
-from graph.scalars import decoded_id, encoded_id
+from graph.context import Context, Info
+from graph.edges import batch_field
+from graph.scalars import decoded_id, encoded_ids
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
     from uuid import UUID
 
     from domain.database import Row
     from domain.models import Base
-    from graph.context import Info
 
 T = TypeVar("T", bound=type)
 
@@ -24,15 +25,31 @@ NODES: dict[str, type[Base]] = {}
 """The table behind each type of node."""
 
 
+def _ids(_context: Context, rows: Sequence[Any], _arguments: Any) -> list[str]:
+    # The rows of one column are of one type, and the type names the table.
+    return encoded_ids(rows[0].model.__name__, [row["id"] for row in rows])
+
+
 @strawberry.interface(description="Something with an id that is unique in the whole graph.")
 class Node:
     """What `node` and `nodes` find."""
 
-    @strawberry.field(description="The opaque id, unique in the whole graph.")
-    def id(self) -> strawberry.ID:
-        """Makes the id from the row's table and key."""
-        row: Any = self
-        return encoded_id(row.model.__name__, row["id"])
+    id: strawberry.ID = batch_field(_ids, "The opaque id, unique in the whole graph.")
+
+
+class RowsOf:
+    """Tells whether a value is a row of a table, which its class alone says."""
+
+    def __init__(self, model: type[Base]) -> None:
+        self._model = model
+
+    def __call__(self, value: Any, _info: Any) -> bool:
+        """Tells it of one value."""
+        return self.by_kind(type(value))
+
+    def by_kind(self, kind: type) -> bool:
+        """Tells it of all values of a class."""
+        return getattr(kind, "model", None) is self._model
 
 
 def node(model: type[Base], description: str) -> Callable[[T], T]:
@@ -40,9 +57,7 @@ def node(model: type[Base], description: str) -> Callable[[T], T]:
 
     def declared(cls: T) -> T:
         NODES[cls.__name__] = model
-        cls.is_type_of = staticmethod(  # type: ignore[attr-defined]
-            lambda row, _info: getattr(row, "model", None) is model
-        )
+        cls.is_type_of = RowsOf(model)  # type: ignore[attr-defined]
         return strawberry.type(description=description)(cls)
 
     return declared

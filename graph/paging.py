@@ -11,16 +11,22 @@ from domain.errors import InvalidInput, LimitExceeded
 from domain.filters import Condition, given
 from domain.paging import NEWEST, Order, Page, Rows, cursor_of
 from graph.context import Context, Info
+from graph.edges import batch_field
+from graph.executor.batch import Load, Loader
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
-    from uuid import UUID
+    from collections.abc import Callable, Sequence
 
     from domain.models import Base
+    from domain.reads import Reads
+    from graph.loaders import Loaders
 
 T = TypeVar("T")
 
 DEFAULT_SIZE = 20
+
+WHOLE = "whole"
+"""The only key of a list that does not hang on a row."""
 
 First = Annotated[
     int | None, strawberry.argument(description="How many to give from the start of the list.")
@@ -34,6 +40,8 @@ Last = Annotated[
 Before = Annotated[
     str | None, strawberry.argument(description="The cursor before which the page ends.")
 ]
+
+PAGE_ARGUMENTS = {"first": First, "after": After, "last": Last, "before": Before}
 
 
 class Filter(Protocol):
@@ -68,56 +76,81 @@ class Edge(Generic[T]):
     node: T = strawberry.field(description="The row itself, with all its fields.")
 
 
-@strawberry.type(description="One page of a list.")
-class Connection(Generic[T]):
-    """Relay's Connection, over a `Listing`."""
-
-    @strawberry.field(description="The rows with their cursors.")
-    async def edges(self: Listing, info: Info) -> list[Edge[T]]:
-        """Loads the page."""
-        page = await self.load()
-        info.context.spend(len(page.rows))
-        return [PlacedRow(cursor_of(row, page.page.order), row) for row in page.rows]  # type: ignore[misc]
-
-    @strawberry.field(description="The rows alone.")
-    async def nodes(self: Listing, info: Info) -> list[T]:
-        """Loads the page."""
-        page = await self.load()
-        info.context.spend(len(page.rows))
-        return page.rows  # type: ignore[return-value]
-
-    @strawberry.field(description="Where this page stands in the list.")
-    async def page_info(self: Listing) -> PageInfo:
-        """Loads the page."""
-        page = await self.load()
-        cursors = [cursor_of(row, page.page.order) for row in (page.rows[:1] + page.rows[-1:])]
-        return PageInfo(
-            has_next_page=page.has_next,
-            has_previous_page=page.has_previous,
-            start_cursor=cursors[0] if cursors else None,
-            end_cursor=cursors[-1] if cursors else None,
-        )
-
-    @strawberry.field(description="How many rows the whole list has; counted only when asked for.")
-    async def total_count(self: Listing) -> int:
-        """Counts the list."""
-        return await self.count()
-
-
-@dataclass(frozen=True, slots=True)
 class PlacedRow:
     """What an Edge reads."""
 
-    cursor: str
-    node: Any
+    __slots__ = ("_order", "node")
+
+    def __init__(self, node: Any, order: Order) -> None:
+        self.node = node
+        self._order = order
+
+    @property
+    def cursor(self) -> str:
+        """The row's place."""
+        return cursor_of(self.node, self._order)
 
 
 @dataclass(frozen=True, slots=True)
 class Listing:
-    """What a Connection reads: how to load its page, and how to count its list."""
+    """What a Connection reads: the loaders of its page and of its count, and its key in both."""
 
-    load: Callable[[], Awaitable[Rows]]
-    count: Callable[[], Awaitable[int]]
+    pages: Loader
+    counts: Loader
+    key: Any
+
+
+def _pages(
+    listings: Sequence[Listing], finish: Callable[[list[Rows]], list[Any]]
+) -> list[Any] | Load:
+    """The column that ``finish`` makes of the pages of listings, which have one loader."""
+    return Load(listings[0].pages, [listing.key for listing in listings], finish)
+
+
+def _edges(context: Context, listings: Sequence[Listing], _arguments: Any) -> Load:
+    def finish(pages: list[Rows]) -> list[Any]:
+        context.spend(sum(len(page.rows) for page in pages))
+        return [[PlacedRow(row, page.page.order) for row in page.rows] for page in pages]
+
+    return _pages(listings, finish)
+
+
+def _nodes(context: Context, listings: Sequence[Listing], _arguments: Any) -> Load:
+    def finish(pages: list[Rows]) -> list[Any]:
+        context.spend(sum(len(page.rows) for page in pages))
+        return [page.rows for page in pages]
+
+    return _pages(listings, finish)
+
+
+def _page_infos(_context: Context, listings: Sequence[Listing], _arguments: Any) -> Load:
+    return _pages(listings, lambda pages: list(map(_page_info, pages)))
+
+
+def _total_counts(_context: Context, listings: Sequence[Listing], _arguments: Any) -> Load:
+    return Load(listings[0].counts, [listing.key for listing in listings])
+
+
+def _page_info(page: Rows) -> PageInfo:
+    cursors = [cursor_of(row, page.page.order) for row in (page.rows[:1] + page.rows[-1:])]
+    return PageInfo(
+        has_next_page=page.has_next,
+        has_previous_page=page.has_previous,
+        start_cursor=cursors[0] if cursors else None,
+        end_cursor=cursors[-1] if cursors else None,
+    )
+
+
+@strawberry.type(description="One page of a list.")
+class Connection(Generic[T]):
+    """Relay's Connection, over a `Listing`."""
+
+    edges: list[Edge[T]] = batch_field(_edges, "The rows with their cursors.")
+    nodes: list[T] = batch_field(_nodes, "The rows alone.")
+    page_info: PageInfo = batch_field(_page_infos, "Where this page stands in the list.")
+    total_count: int = batch_field(
+        _total_counts, "How many rows the whole list has; counted only when asked for."
+    )
 
 
 def page_of(
@@ -127,6 +160,20 @@ def page_of(
     after: str | None,
     last: int | None,
     before: str | None,
+    filter: Filter | None = None,
+    order_by: OrderBy | None = None,
+) -> Page:
+    """Checks the arguments of a connection, as `page_within` does."""
+    return page_within(info.context, model, first, after, last, before, filter, order_by)
+
+
+def page_within(
+    context: Context,
+    model: type[Base],
+    first: int | None = None,
+    after: str | None = None,
+    last: int | None = None,
+    before: str | None = None,
     filter: Filter | None = None,
     order_by: OrderBy | None = None,
 ) -> Page:
@@ -140,7 +187,7 @@ def page_of(
     size = next((n for n in (first, last) if n is not None), DEFAULT_SIZE)
     if size < 0:
         raise InvalidInput.at("last" if first is None else "first", "A page has 0 rows or more.")
-    limit = info.context.parts.settings.page_limit
+    limit = context.parts.settings.page_limit
     if size > limit:
         message = f"A page has at most {limit} rows. Ask for fewer, and follow the cursor."
         raise LimitExceeded(message)
@@ -159,30 +206,73 @@ def page_of(
 
 def scoped(info: Info, model: type[Base], page: Page) -> Connection[Any]:
     """A connection over all that the scope opens."""
-    # A snapshot per event: the listing keeps the one that it was made in.
-    reads = info.context.reads
     loaders = info.context.loaders
 
-    async def load(_reads: Any, keys: list[Any]) -> dict[Any, Rows]:
+    async def rows(reads: Reads, keys: list[Any]) -> dict[Any, Rows]:
         return {keys[0]: await reads.page(model, page)}
 
-    listing = Listing(
-        load=lambda: loaders.by(load, None), count=lambda: reads.count(model, page.conditions)
+    async def count(reads: Reads, keys: list[Any]) -> dict[Any, int]:
+        return {keys[0]: await reads.count(model, page.conditions)}
+
+    return as_connection(Listing(loaders.of(rows), loaders.of(count), WHOLE))
+
+
+def connection(
+    model: type[Base],
+    parent: str,
+    description: str,
+    *,
+    filter: type[Filter] | None = None,
+    order_by: type[OrderBy] | None = None,
+    ordered: bool = False,
+) -> Any:
+    """A field of a type of rows: the rows of ``model`` whose ``parent`` is the row's id, in pages.
+
+    The rest is as for `connection_by`.
+    """
+
+    def loaded(loaders: Loaders, page: Page) -> tuple[Loader, Loader]:
+        counts = loaders.counts_of(model, parent, page.conditions)
+        return loaders.pages_of(model, parent, page), counts
+
+    return connection_by(
+        loaded, model, description, filter=filter, order_by=order_by, ordered=ordered
     )
-    return _as_connection(listing)
 
 
-def children(info: Info, model: type[Base], parent: str, key: UUID, page: Page) -> Connection[Any]:
-    """A connection over the rows whose foreign key ``parent`` is ``key``."""
-    context: Context = info.context
-    loaders = context.loaders
-    listing = Listing(
-        load=lambda: loaders.many(model, parent, key, page),
-        count=lambda: loaders.count(model, parent, key, page.conditions),
-    )
-    return _as_connection(listing)
+def connection_by(
+    loaded: Callable[[Loaders, Page], tuple[Loader, Loader]],
+    model: type[Base],
+    description: str,
+    *,
+    filter: type[Filter] | None = None,
+    order_by: type[OrderBy] | None = None,
+    ordered: bool = False,
+) -> Any:
+    """A field of a type of rows: pages of rows of ``model``, found by the row's id.
+
+    ``loaded`` gives the loaders of its pages and of its counts. ``filter`` and ``order_by`` are the
+    inputs of its arguments, where it has them. The list comes newest first, or where it is
+    ``ordered`` as its order's input says by itself.
+    """
+
+    def listings(context: Context, rows: Sequence[Any], arguments: dict[str, Any]) -> list[Listing]:
+        if ordered and order_by is not None and arguments.get("order_by") is None:
+            arguments = arguments | {"order_by": order_by()}
+        pages, counts = loaded(context.loaders, page_within(context, model, **arguments))
+        return [Listing(pages, counts, row["id"]) for row in rows]
+
+    arguments: dict[str, Any] = dict(PAGE_ARGUMENTS)
+    if filter is not None:
+        which = f"Which {model.__tablename__} to give."
+        arguments["filter"] = Annotated[filter | None, strawberry.argument(description=which)]
+    if order_by is not None:
+        order = strawberry.argument(description="The order of the list.")
+        arguments["order_by"] = Annotated[order_by | None, order]
+    return batch_field(listings, description, arguments)
 
 
-def _as_connection(listing: Listing) -> Connection[Any]:
+def as_connection(listing: Listing) -> Connection[Any]:
+    """A listing as what a field gives."""
     # A Connection's fields read a Listing; Strawberry needs the one, type checkers the other.
     return cast("Connection[Any]", listing)

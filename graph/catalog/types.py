@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import strawberry
 
 from domain.catalog import downloads, models
+from domain.identity import reads
+from domain.identity.models import Department as DepartmentRow
 from domain.jobs.models import Job as JobRow
 from domain.jobs.models import Result as ResultRow
 from graph.catalog.inputs import (
@@ -21,10 +23,11 @@ from graph.catalog.inputs import (
     UploadStatus,
 )
 from graph.context import Info
-from graph.identity.types import Actor, Department, actor_of, department_of
+from graph.edges import by, one
+from graph.identity.types import Actor, Department
 from graph.jobs.inputs import JobFilter, JobOrderBy, ResultFilter, ResultOrderBy
 from graph.nodes import Node, node
-from graph.paging import After, Before, Connection, First, Last, children, page_of
+from graph.paging import Connection, connection
 from graph.scalars import BigInt, Json
 
 if TYPE_CHECKING:
@@ -68,30 +71,21 @@ class Workspace(Node):
     created_at: datetime = strawberry.field(description="When the workspace was made.")
     updated_at: datetime = strawberry.field(description="When it last changed.")
 
-    @strawberry.field(description="The department that it belongs to.")
-    async def department(self, info: Info) -> Department:
-        """Loads the department."""
-        return await department_of(info, _row(self).department_id)
+    department: Department = one(
+        DepartmentRow, "department_id", "The department that it belongs to."
+    )
 
-    @strawberry.field(description="Whose it is: this person may change and delete it.")
-    async def owner(self, info: Info) -> Actor:
-        """Loads the name behind the account."""
-        return await actor_of(info, _row(self).owner_id)
+    owner: Actor = by(
+        reads.actors, "owner_id", "Whose it is: this person may change and delete it."
+    )
 
-    @strawberry.field(description="The datasets in it.")
-    def datasets(
-        self,
-        info: Info,
-        first: First = None,
-        after: After = None,
-        last: Last = None,
-        before: Before = None,
-        filter: DatasetsFilter = None,
-        order_by: DatasetsOrder = None,
-    ) -> Connection[Dataset]:
-        """Pages through the datasets."""
-        page = page_of(info, models.Dataset, first, after, last, before, filter, order_by)
-        return children(info, models.Dataset, "workspace_id", _row(self)["id"], page)
+    datasets: Connection[Dataset] = connection(
+        models.Dataset,
+        "workspace_id",
+        "The datasets in it.",
+        filter=DatasetFilter,
+        order_by=DatasetOrderBy,
+    )
 
 
 @node(models.Dataset, "A file that somebody brought, and what became of it.")
@@ -117,20 +111,13 @@ class Dataset(Node):
     created_at: datetime = strawberry.field(description="When the dataset was made.")
     updated_at: datetime = strawberry.field(description="When it last changed.")
 
-    @strawberry.field(description="The department that it belongs to.")
-    async def department(self, info: Info) -> Department:
-        """Loads the department."""
-        return await department_of(info, _row(self).department_id)
+    department: Department = one(
+        DepartmentRow, "department_id", "The department that it belongs to."
+    )
 
-    @strawberry.field(description="The workspace that it is in.")
-    async def workspace(self, info: Info) -> Workspace:
-        """Loads the workspace."""
-        return await info.context.loaders.one(models.Workspace, _row(self).workspace_id)  # type: ignore[return-value]
+    workspace: Workspace = one(models.Workspace, "workspace_id", "The workspace that it is in.")
 
-    @strawberry.field(description="Who brought it.")
-    async def uploader(self, info: Info) -> Actor:
-        """Loads the name behind the account."""
-        return await actor_of(info, _row(self).uploader_id)
+    uploader: Actor = by(reads.actors, "uploader_id", "Who brought it.")
 
     @strawberry.field(description="Where to fetch a file of it, or null while there is none.")
     async def download_url(self, info: Info, kind: Kind) -> DownloadUrl | None:
@@ -139,58 +126,25 @@ class Dataset(Node):
         wanted = downloads.DownloadKind(kind.value)
         return await downloads.download_url(parts.storage, parts.settings, _row(self), wanted)  # type: ignore[return-value]
 
-    @strawberry.field(description="The uploads that brought its file.")
-    def uploads(
-        self,
-        info: Info,
-        first: First = None,
-        after: After = None,
-        last: Last = None,
-        before: Before = None,
-        filter: UploadsFilter = None,
-        order_by: UploadsOrder = None,
-    ) -> Connection[Upload]:
-        """Pages through the uploads."""
-        page = page_of(info, models.Upload, first, after, last, before, filter, order_by)
-        return children(info, models.Upload, "dataset_id", _row(self)["id"], page)
+    uploads: Connection[Upload] = connection(
+        models.Upload,
+        "dataset_id",
+        "The uploads that brought its file.",
+        filter=UploadFilter,
+        order_by=UploadOrderBy,
+    )
 
-    @strawberry.field(description="The jobs on it.")
-    def jobs(
-        self,
-        info: Info,
-        first: First = None,
-        after: After = None,
-        last: Last = None,
-        before: Before = None,
-        filter: Annotated[
-            JobFilter | None, strawberry.argument(description="Which jobs to give.")
-        ] = None,
-        order_by: Annotated[
-            JobOrderBy | None, strawberry.argument(description="The order of the list.")
-        ] = None,
-    ) -> Connection[LazyJob]:
-        """Pages through the jobs."""
-        page = page_of(info, JobRow, first, after, last, before, filter, order_by)
-        return children(info, JobRow, "dataset_id", _row(self)["id"], page)
+    jobs: Connection[LazyJob] = connection(
+        JobRow, "dataset_id", "The jobs on it.", filter=JobFilter, order_by=JobOrderBy
+    )
 
-    @strawberry.field(description="What jobs have found out about it.")
-    def results(
-        self,
-        info: Info,
-        first: First = None,
-        after: After = None,
-        last: Last = None,
-        before: Before = None,
-        filter: Annotated[
-            ResultFilter | None, strawberry.argument(description="Which results to give.")
-        ] = None,
-        order_by: Annotated[
-            ResultOrderBy | None, strawberry.argument(description="The order of the list.")
-        ] = None,
-    ) -> Connection[LazyResult]:
-        """Pages through the results."""
-        page = page_of(info, ResultRow, first, after, last, before, filter, order_by)
-        return children(info, ResultRow, "dataset_id", _row(self)["id"], page)
+    results: Connection[LazyResult] = connection(
+        ResultRow,
+        "dataset_id",
+        "What jobs have found out about it.",
+        filter=ResultFilter,
+        order_by=ResultOrderBy,
+    )
 
 
 @node(
@@ -228,22 +182,17 @@ class Upload(Node):
     created_at: datetime = strawberry.field(description="When it was begun.")
     updated_at: datetime = strawberry.field(description="When it last changed.")
 
-    @strawberry.field(
-        description="The dataset that it brings, or null where that was deleted, as aborting does."
+    dataset: Dataset | None = one(
+        models.Dataset,
+        "dataset_id",
+        "The dataset that it brings, or null where that was deleted, as aborting does.",
     )
-    async def dataset(self, info: Info) -> Dataset | None:
-        """Loads the dataset."""
-        return await info.context.loaders.one(models.Dataset, _row(self).dataset_id)  # type: ignore[return-value]
 
-    @strawberry.field(description="The department that it belongs to.")
-    async def department(self, info: Info) -> Department:
-        """Loads the department."""
-        return await department_of(info, _row(self).department_id)
+    department: Department = one(
+        DepartmentRow, "department_id", "The department that it belongs to."
+    )
 
-    @strawberry.field(description="Who began it, and alone can send and complete it.")
-    async def owner(self, info: Info) -> Actor:
-        """Loads the name behind the account."""
-        return await actor_of(info, _row(self).owner_id)
+    owner: Actor = by(reads.actors, "owner_id", "Who began it, and alone can send and complete it.")
 
 
 def _row(source: Any) -> Any:

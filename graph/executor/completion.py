@@ -1,7 +1,7 @@
 """Completed columns, and how they are folded into objects and lists from the leaves up.
 
-A position that failed holds a `Failure` until it stands at a type that allows null: there it becomes
-null, and its error is recorded; below a type that does not, what holds it fails with it
+A position that failed holds a `Failure` until it stands at a type that allows null: there it
+becomes null, and its error is recorded; below a type that does not, what holds it fails with it
 (specification, section 6.4.4).
 """
 

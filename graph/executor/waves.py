@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import inspect
 import time
-from collections.abc import Awaitable, Sequence
+from collections.abc import Awaitable, Mapping, Sequence
 from itertools import chain, islice
 from types import NoneType
 from typing import TYPE_CHECKING, Any
@@ -122,9 +122,7 @@ class Waves:
     def _batch(self, field: Field, sources: Sequence[Any]) -> Sequence[Any] | Load:
         assert field.batch is not None  # noqa: S101 (that is what makes it a batch)
         try:
-            return field.batch(
-                self._executor.context_value, sources, self._batch_arguments(field)
-            )
+            return field.batch(self._executor.context_value, sources, self._batch_arguments(field))
         except Exception as error:  # noqa: BLE001 (whatever it is, it is every object's error)
             return [error] * len(sources)
 
@@ -234,15 +232,7 @@ class Waves:
             field = group.selection.fields[number]
             later, place = group.parts[number]
             assert isinstance(later, Later)  # noqa: S101 (it was put there for this)
-            values = found[load.loader]
-            column: Sequence[Any]
-            try:
-                if isinstance(values, Exception):
-                    raise values
-                column = load.column(values)
-            except Exception as error:  # noqa: BLE001 (as above)
-                column = [error] * len(load.keys)
-            later.inner = self._complete(field, field.shape, column, place)
+            later.inner = self._complete(field, field.shape, _loaded(load, found), place)
 
     async def _take_turns(self) -> None:
         if time.perf_counter() > self._turn_ends:
@@ -254,6 +244,8 @@ class Waves:
     def _complete(
         self, field: Field, shape: Shape, column: Sequence[Any], place: Place
     ) -> Completed:
+        if not column:
+            return Ready(column)
         kinds = set(map(type, column))
         unusual = kinds - ORDINARY
         if unusual and any(map(_unusual, unusual)):
@@ -321,15 +313,11 @@ class Waves:
                 values.append(self._failure(error, field, place, index))
         return Ready(values)
 
-    def _lists(
-        self, field: Field, item: Shape, column: Sequence[Any], place: Place
-    ) -> Completed:
+    def _lists(self, field: Field, item: Shape, column: Sequence[Any], place: Place) -> Completed:
         lengths = list(map(len, column))
         items = column[0] if len(column) == 1 else list(chain.from_iterable(column))
         items_place = ItemPlace(place, lengths)
-        return Folded(
-            item, lengths, items_place, self._complete(field, item, items, items_place)
-        )
+        return Folded(item, lengths, items_place, self._complete(field, item, items, items_place))
 
     def _iterables(
         self, field: Field, shape: Shape, column: Sequence[Any], place: Place
@@ -435,9 +423,7 @@ class Waves:
 
     def _info(self, field: Field, path: Path | None) -> GraphQLResolveInfo:
         assert path is not None  # noqa: S101 (a field's path has its name)
-        return self._executor.build_resolve_info(
-            field.definition, field.nodes, field.parent, path
-        )
+        return self._executor.build_resolve_info(field.definition, field.nodes, field.parent, path)
 
     def _failure(self, error: Exception, field: Field, place: Place, index: int) -> Failure:
         self._failed = True
@@ -481,9 +467,7 @@ class _Chosen:
 
 
 def _unusual(kind: type) -> bool:
-    return (
-        issubclass(kind, Exception) or kind is type(Undefined) or hasattr(kind, "__await__")
-    )
+    return issubclass(kind, Exception) or kind is type(Undefined) or hasattr(kind, "__await__")
 
 
 def _is_surely(type_: GraphQLObjectType, kinds: set[type]) -> bool:
@@ -500,6 +484,16 @@ def _caught(resolve: Any, source: Any) -> Any:
         return resolve(source)
     except Exception as error:  # noqa: BLE001 (whatever it is, it is this object's error)
         return error
+
+
+def _loaded(load: Load, found: Mapping[Any, Any]) -> Sequence[Any]:
+    values = found[load.loader]
+    if isinstance(values, Exception):
+        return [values] * len(load.keys)
+    try:
+        return load.column(values)
+    except Exception as error:  # noqa: BLE001 (whatever it is, it is every object's error)
+        return [error] * len(load.keys)
 
 
 def _raised(result: Any) -> Any:

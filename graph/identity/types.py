@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -13,6 +14,7 @@ from domain.catalog.models import Workspace as WorkspaceRow
 from domain.identity import models, reads
 from domain.jobs.models import Job as JobRow
 from domain.jobs.models import Result as ResultRow
+from domain.paging import Page
 from graph.catalog.inputs import (
     DatasetFilter,
     DatasetOrderBy,
@@ -21,25 +23,17 @@ from graph.catalog.inputs import (
     WorkspaceFilter,
     WorkspaceOrderBy,
 )
-from graph.context import Info
+from graph.context import Context
+from graph.edges import batch_field, by, one
+from graph.executor.batch import Loader
 from graph.identity.inputs import DepartmentFilter, DepartmentOrderBy, UserFilter, UserOrderBy
 from graph.jobs.inputs import JobFilter, JobOrderBy, ResultFilter, ResultOrderBy
+from graph.loaders import Loaders
 from graph.nodes import Node, node
-from graph.paging import (
-    After,
-    Before,
-    Connection,
-    First,
-    Last,
-    Listing,
-    children,
-    page_of,
-)
-from graph.scalars import encoded_id
+from graph.paging import Connection, connection, connection_by
+from graph.scalars import encoded_ids
 
 if TYPE_CHECKING:
-    from uuid import UUID
-
     from graph.catalog.types import Dataset, Upload, Workspace
     from graph.jobs.types import Job, Result
 
@@ -61,16 +55,25 @@ UsersOrder = Annotated[
 ]
 
 
+def actor_ids(_context: Context, actors: Sequence[Any], _arguments: Any) -> list[str]:
+    """The ids that the users of actors have as nodes."""
+    return encoded_ids("User", [actor["id"] for actor in actors])
+
+
+def members(loaders: Loaders, page: Page) -> tuple[Loader, Loader]:
+    """The loaders of the members of departments: of their pages and of their counts."""
+    return loaders.of(reads.Members(page)), loaders.of(reads.MemberCounts(page.conditions))
+
+
 @strawberry.type(description="A person behind something visible, whether or not its user is.")
 class Actor:
     """What `actors` gives."""
 
     display_name: str = strawberry.field(description="The person's name.")
 
-    @strawberry.field(description="The id of the person's user; `node` finds it only if visible.")
-    def id(self) -> strawberry.ID:
-        """Makes the id that the user has as a node."""
-        return encoded_id("User", _row(self)["id"])
+    id: strawberry.ID = batch_field(
+        actor_ids, "The id of the person's user; `node` finds it only if visible."
+    )
 
 
 @strawberry.type(description="A named set of permissions, held in all departments of its bearer.")
@@ -80,11 +83,9 @@ class Role:
     name: str = strawberry.field(description="The role's name.")
     description: str | None = strawberry.field(description="What the role is for.")
 
-    @strawberry.field(description="What the role allows, each written as area:verb.")
-    async def permissions(self, info: Info) -> list[str]:
-        """Loads the permissions."""
-        found = await info.context.loaders.by(reads.permissions_of, _row(self)["id"])
-        return found or []
+    permissions: list[str] = by(
+        reads.permissions_of, "id", "What the role allows, each written as area:verb.", missing=list
+    )
 
 
 @node(models.Department, "A node of the tree of departments; who sees it sees all below it.")
@@ -98,157 +99,70 @@ class Department(Node):
     created_at: datetime = strawberry.field(description="When the department was made.")
     updated_at: datetime = strawberry.field(description="When it last changed.")
 
-    @strawberry.field(description="The department above it, or null where that is not visible.")
-    async def parent(self, info: Info) -> Department | None:
-        """Loads the department above."""
-        return await info.context.loaders.one(models.Department, _row(self).parent_id)  # type: ignore[return-value]
+    parent: Department | None = one(
+        models.Department,
+        "parent_id",
+        "The department above it, or null where that is not visible.",
+    )
 
-    @strawberry.field(description="Who manages it.")
-    async def manager(self, info: Info) -> Actor | None:
-        """Loads the name behind the account."""
-        manager_id = _row(self).manager_id
-        return None if manager_id is None else await actor_of(info, manager_id)
+    manager: Actor | None = by(reads.actors, "manager_id", "Who manages it.")
+    children: Connection[Department] = connection(
+        models.Department,
+        "parent_id",
+        "The departments directly below it.",
+        filter=DepartmentFilter,
+        order_by=DepartmentOrderBy,
+        ordered=True,
+    )
 
-    @strawberry.field(description="The departments directly below it.")
-    def children(
-        self,
-        info: Info,
-        first: First = None,
-        after: After = None,
-        last: Last = None,
-        before: Before = None,
-        filter: DepartmentsFilter = None,
-        order_by: DepartmentsOrder = None,
-    ) -> Connection[Department]:
-        """Pages through the departments below."""
-        page = page_of(
-            info,
-            models.Department,
-            first,
-            after,
-            last,
-            before,
-            filter,
-            order_by or DepartmentOrderBy(),
-        )
-        return children(info, models.Department, "parent_id", _row(self)["id"], page)
+    members: Connection[User] = connection_by(
+        members,
+        models.User,
+        "The users who are members of exactly this department.",
+        filter=UserFilter,
+        order_by=UserOrderBy,
+        ordered=True,
+    )
+    workspaces: Connection[LazyWorkspace] = connection(
+        WorkspaceRow,
+        "department_id",
+        "The workspaces of exactly this department.",
+        filter=WorkspaceFilter,
+        order_by=WorkspaceOrderBy,
+        ordered=True,
+    )
 
-    @strawberry.field(description="The users who are members of exactly this department.")
-    def members(
-        self,
-        info: Info,
-        first: First = None,
-        after: After = None,
-        last: Last = None,
-        before: Before = None,
-        filter: UsersFilter = None,
-        order_by: UsersOrder = None,
-    ) -> Connection[User]:
-        """Pages through the members."""
-        page = page_of(
-            info, models.User, first, after, last, before, filter, order_by or UserOrderBy()
-        )
-        loaders, key = info.context.loaders, _row(self)["id"]
-        return Listing(  # type: ignore[return-value]
-            load=lambda: loaders.by(reads.Members(page), key),
-            count=lambda: loaders.by(reads.MemberCounts(page.conditions), key),
-        )
+    datasets: Connection[LazyDataset] = connection(
+        DatasetRow,
+        "department_id",
+        "The datasets of exactly this department.",
+        filter=DatasetFilter,
+        order_by=DatasetOrderBy,
+    )
 
-    @strawberry.field(description="The workspaces of exactly this department.")
-    def workspaces(
-        self,
-        info: Info,
-        first: First = None,
-        after: After = None,
-        last: Last = None,
-        before: Before = None,
-        filter: Annotated[
-            WorkspaceFilter | None, strawberry.argument(description="Which workspaces to give.")
-        ] = None,
-        order_by: Annotated[
-            WorkspaceOrderBy | None, strawberry.argument(description="The order of the list.")
-        ] = None,
-    ) -> Connection[LazyWorkspace]:
-        """Pages through the workspaces."""
-        order = order_by or WorkspaceOrderBy()
-        page = page_of(info, WorkspaceRow, first, after, last, before, filter, order)
-        return children(info, WorkspaceRow, "department_id", _row(self)["id"], page)
+    uploads: Connection[LazyUpload] = connection(
+        UploadRow,
+        "department_id",
+        "The uploads of exactly this department.",
+        filter=UploadFilter,
+        order_by=UploadOrderBy,
+    )
 
-    @strawberry.field(description="The datasets of exactly this department.")
-    def datasets(
-        self,
-        info: Info,
-        first: First = None,
-        after: After = None,
-        last: Last = None,
-        before: Before = None,
-        filter: Annotated[
-            DatasetFilter | None, strawberry.argument(description="Which datasets to give.")
-        ] = None,
-        order_by: Annotated[
-            DatasetOrderBy | None, strawberry.argument(description="The order of the list.")
-        ] = None,
-    ) -> Connection[LazyDataset]:
-        """Pages through the datasets."""
-        page = page_of(info, DatasetRow, first, after, last, before, filter, order_by)
-        return children(info, DatasetRow, "department_id", _row(self)["id"], page)
+    jobs: Connection[LazyJob] = connection(
+        JobRow,
+        "department_id",
+        "The jobs of exactly this department.",
+        filter=JobFilter,
+        order_by=JobOrderBy,
+    )
 
-    @strawberry.field(description="The uploads of exactly this department.")
-    def uploads(
-        self,
-        info: Info,
-        first: First = None,
-        after: After = None,
-        last: Last = None,
-        before: Before = None,
-        filter: Annotated[
-            UploadFilter | None, strawberry.argument(description="Which uploads to give.")
-        ] = None,
-        order_by: Annotated[
-            UploadOrderBy | None, strawberry.argument(description="The order of the list.")
-        ] = None,
-    ) -> Connection[LazyUpload]:
-        """Pages through the uploads."""
-        page = page_of(info, UploadRow, first, after, last, before, filter, order_by)
-        return children(info, UploadRow, "department_id", _row(self)["id"], page)
-
-    @strawberry.field(description="The jobs of exactly this department.")
-    def jobs(
-        self,
-        info: Info,
-        first: First = None,
-        after: After = None,
-        last: Last = None,
-        before: Before = None,
-        filter: Annotated[
-            JobFilter | None, strawberry.argument(description="Which jobs to give.")
-        ] = None,
-        order_by: Annotated[
-            JobOrderBy | None, strawberry.argument(description="The order of the list.")
-        ] = None,
-    ) -> Connection[LazyJob]:
-        """Pages through the jobs."""
-        page = page_of(info, JobRow, first, after, last, before, filter, order_by)
-        return children(info, JobRow, "department_id", _row(self)["id"], page)
-
-    @strawberry.field(description="The results of exactly this department.")
-    def results(
-        self,
-        info: Info,
-        first: First = None,
-        after: After = None,
-        last: Last = None,
-        before: Before = None,
-        filter: Annotated[
-            ResultFilter | None, strawberry.argument(description="Which results to give.")
-        ] = None,
-        order_by: Annotated[
-            ResultOrderBy | None, strawberry.argument(description="The order of the list.")
-        ] = None,
-    ) -> Connection[LazyResult]:
-        """Pages through the results."""
-        page = page_of(info, ResultRow, first, after, last, before, filter, order_by)
-        return children(info, ResultRow, "department_id", _row(self)["id"], page)
+    results: Connection[LazyResult] = connection(
+        ResultRow,
+        "department_id",
+        "The results of exactly this department.",
+        filter=ResultFilter,
+        order_by=ResultOrderBy,
+    )
 
 
 @node(models.User, "An account; visible to whoever shares a department with it.")
@@ -266,30 +180,10 @@ class User(Node):
     created_at: datetime = strawberry.field(description="When the account was made.")
     updated_at: datetime = strawberry.field(description="When it last changed.")
 
-    @strawberry.field(description="The departments that it is a member of, the visible ones.")
-    async def departments(self, info: Info) -> list[Department]:
-        """Loads the departments."""
-        found = await info.context.loaders.by(reads.departments_of, _row(self)["id"])
-        return found or []
-
-    @strawberry.field(description="The roles that it bears, by name.")
-    async def roles(self, info: Info) -> list[Role]:
-        """Loads the roles."""
-        found = await info.context.loaders.by(reads.roles_of, _row(self)["id"])
-        return found or []
-
-
-async def actor_of(info: Info, user_id: UUID) -> Actor:
-    """The name behind an id that a visible row carries."""
-    actor: Actor = await info.context.loaders.by(reads.actors, user_id)
-    return actor
-
-
-async def department_of(info: Info, department_id: UUID) -> Department:
-    """The department of a visible row, which is visible with it."""
-    return await info.context.loaders.one(models.Department, department_id)  # type: ignore[return-value]
-
-
-def _row(source: Any) -> Any:
-    # What Strawberry hands to a resolver as its object is the row itself.
-    return source
+    departments: list[Department] = by(
+        reads.departments_of,
+        "id",
+        "The departments that it is a member of, the visible ones.",
+        missing=list,
+    )
+    roles: list[Role] = by(reads.roles_of, "id", "The roles that it bears, by name.", missing=list)

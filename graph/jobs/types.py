@@ -7,8 +7,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import strawberry
 
+from domain.catalog.models import Dataset as DatasetRow
+from domain.identity import reads
+from domain.identity.models import Department as DepartmentRow
 from domain.jobs import models
-from graph.context import Info
+from graph.edges import by, one
 from graph.enums import described
 from graph.jobs.inputs import (
     AttemptOrderBy,
@@ -20,7 +23,7 @@ from graph.jobs.inputs import (
     ResultOrderBy,
 )
 from graph.nodes import Node, node
-from graph.paging import After, Before, Connection, First, Last, children, page_of
+from graph.paging import Connection, connection
 from graph.scalars import Json
 
 if TYPE_CHECKING:
@@ -61,10 +64,7 @@ class JobAttempt(Node):
     error_code: str | None = strawberry.field(description="Why it failed, as a stable word.")
     error_message: str | None = strawberry.field(description="Why it failed, as a sentence.")
 
-    @strawberry.field(description="The job that was run.")
-    async def job(self, info: Info) -> Job | None:
-        """Loads the job."""
-        return await info.context.loaders.one(models.Job, _row(self).job_id)  # type: ignore[return-value]
+    job: Job | None = one(models.Job, "job_id", "The job that was run.")
 
 
 @node(models.Job, "A piece of work that a worker does.")
@@ -99,87 +99,35 @@ class Job(Node):
     created_at: datetime = strawberry.field(description="When it was started.")
     updated_at: datetime = strawberry.field(description="When it last changed.")
 
-    @strawberry.field(description="The dataset that it works on.")
-    async def dataset(self, info: Info) -> LazyDataset | None:
-        """Loads the dataset."""
-        from domain.catalog.models import Dataset as DatasetRow  # noqa: PLC0415 (types refer back)
+    dataset: LazyDataset | None = one(DatasetRow, "dataset_id", "The dataset that it works on.")
 
-        return await info.context.loaders.one(DatasetRow, _row(self).dataset_id)  # type: ignore[return-value]
+    department: LazyDepartment = one(
+        DepartmentRow, "department_id", "The department that it belongs to."
+    )
 
-    @strawberry.field(description="The department that it belongs to.")
-    async def department(self, info: Info) -> LazyDepartment:
-        """Loads the department."""
-        from graph.identity.types import department_of  # noqa: PLC0415 (types refer back)
+    created_by: LazyActor = by(reads.actors, "created_by", "Who started it.")
 
-        return await department_of(info, _row(self).department_id)
+    retry_of: Job | None = one(models.Job, "retry_of_id", "The job that this one does again.")
 
-    @strawberry.field(description="Who started it.")
-    async def created_by(self, info: Info) -> LazyActor:
-        """Loads the name behind the account."""
-        from graph.identity.types import actor_of  # noqa: PLC0415 (types refer back)
+    job_attempts: Connection[JobAttempt] = connection(
+        models.JobAttempt,
+        "job_id",
+        "Its attempts so far, each one run by a worker.",
+        order_by=AttemptOrderBy,
+        ordered=True,
+    )
 
-        return await actor_of(info, _row(self).created_by)
+    results: Connection[Result] = connection(
+        models.Result, "job_id", "What it published.", filter=ResultFilter, order_by=ResultOrderBy
+    )
 
-    @strawberry.field(description="The job that this one does again.")
-    async def retry_of(self, info: Info) -> Job | None:
-        """Loads the earlier job."""
-        return await info.context.loaders.one(models.Job, _row(self).retry_of_id)  # type: ignore[return-value]
-
-    @strawberry.field(description="Its attempts so far, each one run by a worker.")
-    def job_attempts(
-        self,
-        info: Info,
-        first: First = None,
-        after: After = None,
-        last: Last = None,
-        before: Before = None,
-        order_by: Annotated[
-            AttemptOrderBy | None, strawberry.argument(description="The order of the list.")
-        ] = None,
-    ) -> Connection[JobAttempt]:
-        """Pages through the attempts."""
-        page = page_of(
-            info, models.JobAttempt, first, after, last, before, None, order_by or AttemptOrderBy()
-        )
-        return children(info, models.JobAttempt, "job_id", _row(self)["id"], page)
-
-    @strawberry.field(description="What it published.")
-    def results(
-        self,
-        info: Info,
-        first: First = None,
-        after: After = None,
-        last: Last = None,
-        before: Before = None,
-        filter: Annotated[
-            ResultFilter | None, strawberry.argument(description="Which results to give.")
-        ] = None,
-        order_by: Annotated[
-            ResultOrderBy | None, strawberry.argument(description="The order of the list.")
-        ] = None,
-    ) -> Connection[Result]:
-        """Pages through the results."""
-        page = page_of(info, models.Result, first, after, last, before, filter, order_by)
-        return children(info, models.Result, "job_id", _row(self)["id"], page)
-
-    @strawberry.field(description="The jobs that did this one again.")
-    def retries(
-        self,
-        info: Info,
-        first: First = None,
-        after: After = None,
-        last: Last = None,
-        before: Before = None,
-        filter: Annotated[
-            JobFilter | None, strawberry.argument(description="Which jobs to give.")
-        ] = None,
-        order_by: Annotated[
-            JobOrderBy | None, strawberry.argument(description="The order of the list.")
-        ] = None,
-    ) -> Connection[Job]:
-        """Pages through the later jobs."""
-        page = page_of(info, models.Job, first, after, last, before, filter, order_by)
-        return children(info, models.Job, "retry_of_id", _row(self)["id"], page)
+    retries: Connection[Job] = connection(
+        models.Job,
+        "retry_of_id",
+        "The jobs that did this one again.",
+        filter=JobFilter,
+        order_by=JobOrderBy,
+    )
 
 
 @node(models.Result, "What a job found out about a dataset.")
@@ -193,24 +141,13 @@ class Result(Node):
     metadata: Json | None = strawberry.field(description="How it was made.")
     created_at: datetime = strawberry.field(description="When it was published.")
 
-    @strawberry.field(description="The dataset that it is about.")
-    async def dataset(self, info: Info) -> LazyDataset | None:
-        """Loads the dataset."""
-        from domain.catalog.models import Dataset as DatasetRow  # noqa: PLC0415 (types refer back)
+    dataset: LazyDataset | None = one(DatasetRow, "dataset_id", "The dataset that it is about.")
 
-        return await info.context.loaders.one(DatasetRow, _row(self).dataset_id)  # type: ignore[return-value]
+    job: Job | None = one(models.Job, "job_id", "The job that published it.")
 
-    @strawberry.field(description="The job that published it.")
-    async def job(self, info: Info) -> Job | None:
-        """Loads the job."""
-        return await info.context.loaders.one(models.Job, _row(self).job_id)  # type: ignore[return-value]
-
-    @strawberry.field(description="The department that it belongs to.")
-    async def department(self, info: Info) -> LazyDepartment:
-        """Loads the department."""
-        from graph.identity.types import department_of  # noqa: PLC0415 (types refer back)
-
-        return await department_of(info, _row(self).department_id)
+    department: LazyDepartment = one(
+        DepartmentRow, "department_id", "The department that it belongs to."
+    )
 
 
 def _row(source: Any) -> Any:

@@ -11,6 +11,7 @@ from graphql.execution import Executor, create_source_event_stream
 from strawberry.schema.schema import StrawberryGraphQLCoreExecutionContext
 
 from domain.errors import InvalidInput
+from graph.executor.execution import ColumnarExecutor
 from graph.transport.completion import to_completion
 from graph.transport.documents import Documents
 from graph.transport.operation import (
@@ -73,7 +74,7 @@ class Gateway:
     ) -> None:
         self._schema = schema
         self._context_factory = context_factory
-        self._executor_class = execution_context_class or StrawberryGraphQLCoreExecutionContext
+        self._executor_class = execution_context_class or ColumnarExecutor
         self._documents = Documents(schema, document_cache_size)
         self.streams = OpenStreams()
 

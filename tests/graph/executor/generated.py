@@ -58,9 +58,7 @@ ARGUMENTS: dict[str, tuple[Any, list[str]]] = {
     "range": (GraphQLArgument(RANGE), ["{low: 2}", '{words: ["x", $text]}', "{low: $int}"]),
     "must": (GraphQLArgument(GraphQLNonNull(GraphQLInt)), ["1", "$int", "$given"]),
 }
-VARIABLES = (
-    '($int: Int = 3, $text: String, $given: Int!, $yes: Boolean = true, $no: Boolean!)'
-)
+VARIABLES = "($int: Int = 3, $text: String, $given: Int!, $yes: Boolean = true, $no: Boolean!)"
 LEAVES: list[tuple[Any, list[Any]]] = [
     (GraphQLString, ["a", "b", "", 7, True, 1.5]),
     (GraphQLInt, [0, 1, -5, 2**31 - 1, True, 4.0]),
@@ -171,9 +169,7 @@ class Generated:
             name = f"{parent.lower()}f{number}"
             inner = self._composite() if self.random.random() < composite else None
             inner = inner or self.random.choice(LEAVES)[0]
-            arguments = {
-                key: ARGUMENTS[key][0] for key in ARGUMENTS if self.random.random() < 0.15
-            }
+            arguments = {key: ARGUMENTS[key][0] for key in ARGUMENTS if self.random.random() < 0.15}
             fields[name] = self._field(parent, name, self._wrapped(inner), arguments)
         return fields
 
@@ -193,9 +189,7 @@ class Generated:
                 inner = GraphQLNonNull(inner)
         return inner
 
-    def _field(
-        self, parent: str, name: str, type_: Any, arguments: dict[str, Any]
-    ) -> GraphQLField:
+    def _field(self, parent: str, name: str, type_: Any, arguments: dict[str, Any]) -> GraphQLField:
         way = self.random.choice(["sync", "sync", "async", "batch", "batch", "load", "load"])
 
         def value(source: Any, kwargs: dict[str, Any]) -> Any:

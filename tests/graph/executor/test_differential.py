@@ -25,9 +25,7 @@ if TYPE_CHECKING:
 DISABLED = "@experimental_disableErrorPropagation "
 SEEDS_IN_ONE = 20
 RULES = [
-    rule
-    for rule in specified_rules
-    if rule not in {NoUnusedFragmentsRule, NoUnusedVariablesRule}
+    rule for rule in specified_rules if rule not in {NoUnusedFragmentsRule, NoUnusedVariablesRule}
 ]
 
 
