@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from migrations.support import run, run_file
 
-revision = "0014"
+revision = "0009"
 down_revision = "0004"
 branch_labels = None
 depends_on = None
@@ -12,7 +12,7 @@ depends_on = None
 
 def upgrade() -> None:
     """Makes the indexes."""
-    run_file("0014_operations.sql")
+    run_file("0009_operations.sql")
 
 
 def downgrade() -> None:
