@@ -85,17 +85,24 @@ class Connection(asyncpg.Connection):
 
 
 class Hold:
-    """What one operation holds of the pool: never more than one connection at a time."""
+    """What one operation holds of the pool: never more than one connection at a time.
+
+    ``last`` is text that is sent with the commit, in one round trip: what it locks is never held
+    by a process that the machine has stopped between the two.
+    """
 
     def __init__(self) -> None:
         self.taken = False
+        self.last = ""
 
 
 class Database:
     """A process's connections to PostgreSQL."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, *, idle_seconds: float = IDLE_SECONDS) -> None:
+        """``idle_seconds`` is how long a transaction of this process may stand still."""
         self._settings = settings
+        self._idle_seconds = idle_seconds
         self._pool: asyncpg.Pool[Any] | None = None
 
     async def open(self) -> None:
@@ -118,9 +125,11 @@ class Database:
                 server_settings={
                     "statement_timeout": str(int(settings.database_statement_seconds * 1000)),
                     "lock_timeout": str(int(LOCK_SECONDS * 1000)),
-                    "idle_in_transaction_session_timeout": str(int(IDLE_SECONDS * 1000)),
+                    "idle_in_transaction_session_timeout": str(int(self._idle_seconds * 1000)),
                     "application_name": "aetherflow",
                     "timezone": "UTC",
+                    # Inside a literal, a quote is then the only thing that means anything.
+                    "standard_conforming_strings": "on",
                     # Array parameters hide how many keys there are, so a generic plan is as good
                     # as a custom one and saves planning each time.
                     "plan_cache_mode": "force_generic_plan",
@@ -156,7 +165,7 @@ class Database:
             connection, rows = await self._opened(opening)
             try:
                 yield connection, rows
-                await _commit(connection)
+                await _commit(connection, hold.last)
             except BaseException:
                 await _roll_back(connection)
                 raise
@@ -164,6 +173,21 @@ class Database:
                 await self._give_back(connection)
         finally:
             hold.taken = False
+            hold.last = ""
+
+    async def call(self, text: str, *arguments: Any) -> list[Row]:
+        """Runs one statement that is a transaction by itself, in one round trip.
+
+        Raises `Unavailable` when the connection is lost, and then nobody knows whether it ran.
+        """
+        connection = await self._acquired()
+        try:
+            rows: list[Row] = await connection.fetch(text, *arguments)
+        except (asyncpg.PostgresError, *LOST) as error:
+            raise translated(error) from error
+        finally:
+            await self._give_back(connection)
+        return rows
 
     async def _opened(self, opening: str) -> tuple[Any, int]:
         for _attempt in range(3):
@@ -210,11 +234,11 @@ class Database:
             await self._pool.release(connection)
 
 
-async def _commit(connection: Any) -> None:
+async def _commit(connection: Any, last: str) -> None:
     try:
-        tag = await connection.execute("commit")
-    except LOST as error:
-        raise Unavailable(GONE) from error
+        tag = await connection.execute(f"{last}; commit" if last else "commit")
+    except (asyncpg.PostgresError, *LOST) as error:
+        raise translated(error) from error
     if tag != "COMMIT":
         # PostgreSQL answers so, and not with an error, when a statement before it had failed.
         message = "A statement of this transaction failed, so nothing of it was committed."

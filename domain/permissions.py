@@ -16,6 +16,7 @@ class Permission(StrEnum):
     JOB_READ = "job:read"
     JOB_START = "job:start"
     JOB_CANCEL = "job:cancel"
+    JOB_OPERATE = "job:operate"
     RESULT_READ = "result:read"
     USER_READ = "user:read"
     USER_WRITE = "user:write"

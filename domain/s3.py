@@ -36,8 +36,8 @@ DELETE_KEYS = 1000
 ANSWER_SECONDS = 30
 """How long a request that moves no bytes may take."""
 
-PART_SECONDS = 300
-"""How long the sending of one part may take."""
+MOVED_BYTES = MiB
+"""How many bytes are moved in a second at least, to the server or on its own side."""
 
 MOVE_SECONDS = 3600
 """How long the server may be silent while it copies an object on its own side."""
@@ -87,6 +87,11 @@ class Downloaded:
 
     size: int
     sha256: str
+
+
+def moving_seconds(size: int) -> float:
+    """How long the server may take over ``size`` bytes before it counts as hanging."""
+    return ANSWER_SECONDS + size / MOVED_BYTES
 
 
 def attachment(file_name: str) -> str:

@@ -22,7 +22,6 @@ from domain.s3 import (
     DELETE_KEYS,
     MOST_PARTS,
     MOVE_SECONDS,
-    PART_SECONDS,
     Downloaded,
     GiB,
     MiB,
@@ -33,6 +32,7 @@ from domain.s3 import (
     StoredPart,
     answered,
     attachment,
+    moving_seconds,
 )
 
 if TYPE_CHECKING:
@@ -229,7 +229,7 @@ class Storage:
         if size is None:
             raise NoSuchObject(source)
         try:
-            async with answered(MOVE_SECONDS):
+            async with answered(moving_seconds(size)):
                 await self._client.copy_object(Bucket=self._bucket, Key=target, CopySource=origin)
         except ClientError:
             # Some servers copy any size at once; S3 itself refuses to above its limit.
@@ -244,7 +244,8 @@ class Storage:
         digest = hashlib.sha256()
         done = 0
         async with answered(None):
-            answer = await self._client.get_object(Bucket=self._bucket, Key=key)
+            async with asyncio.timeout(ANSWER_SECONDS):
+                answer = await self._client.get_object(Bucket=self._bucket, Key=key)
             total = int(answer["ContentLength"])
             with path.open("wb") as file:
 
@@ -271,7 +272,7 @@ class Storage:
         with path.open("rb") as file:
             if total <= PART_BYTES:
                 body = await asyncio.to_thread(file.read)
-                async with answered(PART_SECONDS):
+                async with answered(moving_seconds(total)):
                     await self._client.put_object(
                         Bucket=self._bucket, Key=key, Body=body, ContentType=content_type
                     )
@@ -284,7 +285,7 @@ class Storage:
                 parts = []
                 for number in range(1, -(-total // size) + 1):
                     body = await asyncio.to_thread(file.read, size)
-                    async with answered(PART_SECONDS):
+                    async with answered(moving_seconds(len(body))):
                         sent = await self._client.upload_part(
                             Bucket=self._bucket,
                             Key=key,
@@ -340,7 +341,7 @@ class Storage:
         try:
             for number, start in enumerate(range(0, size, part), start=1):
                 end = min(start + part, size)
-                async with answered(MOVE_SECONDS):
+                async with answered(moving_seconds(end - start)):
                     copied = await self._client.upload_part_copy(
                         Bucket=self._bucket,
                         Key=target,

@@ -214,12 +214,16 @@ class Work:
             raise translated(error) from error
         return rows
 
-    async def _finish(self) -> None:
+    def _finish(self) -> str:
         if not self._cleared:
             message = "This work required no permission, so it may not commit."
             raise RuntimeError(message)
-        if self._events:
-            await self._fetch("select append_job_events($1)", self._events)
+        # It takes the lock on the log of events. The driver sends it together with the commit only
+        # as plain text, so the events are a literal in it, where nothing but a quote needs care.
+        if not self._events:
+            return ""
+        literal = orjson.dumps(self._events).decode().replace("'", "''")
+        return f"select append_job_events('{literal}'::jsonb)"
 
 
 @asynccontextmanager
@@ -236,7 +240,8 @@ async def working(
         else opening(identity, write=True)
     )
     refused: DomainError | None = None
-    async with database.transaction(text, hold or Hold()) as (connection, _):
+    hold = hold or Hold()
+    async with database.transaction(text, hold) as (connection, _):
         scope = Scope(frozenset(), frozenset())
         if identity is not None:
             row = await connection.fetchrow(SCOPE.text)
@@ -247,7 +252,7 @@ async def working(
             yield work
         except Committed as left:
             refused = left.error
-        await work._finish()  # noqa: SLF001 (only this opener may finish a Work)
+        hold.last = work._finish()  # noqa: SLF001 (only this opener may finish a Work)
     await _ring(work, bell)
     if refused is not None:
         raise refused
@@ -267,13 +272,14 @@ async def running(
         f"select set_config('app.department_ids', '{{{department_id}}}', true), "
         f"set_config('app.user_id', '{user_id}', true)"
     )
-    async with database.transaction(text, Hold()) as (connection, _):
+    hold = Hold()
+    async with database.transaction(text, hold) as (connection, _):
         work = Work(
             connection, Identity(user_id, None), Scope(frozenset({department_id}), frozenset())
         )
         work.public()
         yield work
-        await work._finish()  # noqa: SLF001 (only this opener may finish a Work)
+        hold.last = work._finish()  # noqa: SLF001 (only this opener may finish a Work)
     await _ring(work, bell)
 
 

@@ -42,7 +42,7 @@ async def run_etl(run: Run) -> None:
         )
         if found.sha256 != dataset.file_hash_sha256:
             message = "The stored file is not the one that was validated. Validate it again."
-            raise JobFailed("HASH_MISMATCH", message)
+            raise JobFailed("HASH_MISMATCH", message, blames_file=True)
         summary = await run.in_child(
             "etl",
             directory,

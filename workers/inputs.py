@@ -95,7 +95,7 @@ async def refuse_duplicate(work: Work, given: Input, sha256: str) -> None:
             f"The department has this file already, as the dataset “{twin.name}” "
             f"({global_id('Dataset', twin.id)}). Use that one, or delete it and retry this job."
         )
-        raise JobFailed("DUPLICATE", message)
+        raise JobFailed("DUPLICATE", message, blames_file=True)
 
 
 def require_publisher(work: Work, run: Run) -> None:

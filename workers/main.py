@@ -37,12 +37,17 @@ GRACE_SECONDS = 20.0
 
 
 async def serve(settings: Settings, bell: Bell, redis: RedisSettings, directory: Path) -> None:
-    """Works until SIGTERM or SIGINT; ``directory`` is where job directories are made."""
+    """Works until SIGTERM or SIGINT; ``directory`` is where job directories are made.
+
+    Raises whatever ends a part of it that should have gone on: a supervisor starts it anew.
+    """
     stopping = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stopping.set)
-    database, storage = Database(settings), Storage(settings)
+    # What a stopped worker holds in a transaction becomes free with its lease.
+    database = Database(settings, idle_seconds=settings.lease_seconds)
+    storage = Storage(settings)
     await database.open()
     await storage.open()
     parts = Parts(settings, database, storage, bell, Sandbox(_limits(settings), directory))
@@ -52,24 +57,28 @@ async def serve(settings: Settings, bell: Bell, redis: RedisSettings, directory:
         asyncio.create_task(Sweeper(parts).sweep_again_and_again()),
         asyncio.create_task(_answer_rings(runner, redis)),
     ]
+    told = asyncio.create_task(stopping.wait())
     log.info("worker %s is ready", runner.name)
     try:
-        await stopping.wait()
+        await asyncio.wait([told, *tasks], return_when=asyncio.FIRST_COMPLETED)
         log.info("worker %s stops", runner.name)
         await runner.stop(GRACE_SECONDS)
     finally:
-        for task in tasks:
+        for task in (told, *tasks):
             task.cancel()
-        await asyncio.wait(tasks)
+        ended = await asyncio.gather(*tasks, return_exceptions=True)
         await storage.close()
         await database.close()
+    for fault in ended:
+        if not isinstance(fault, asyncio.CancelledError):
+            raise RuntimeError("a part of the worker ended by itself") from fault
 
 
 async def _answer_rings(runner: Runner, redis: RedisSettings) -> None:
-    """Has arq call the runner at each ring, through as many losses of Redis as there are."""
+    """Has arq wake the runner at each ring, through as many losses of Redis as there are."""
 
     async def work(_context: dict[str, Any]) -> None:
-        await runner.look()
+        runner.wake()
 
     while True:
         worker = Worker(

@@ -11,6 +11,9 @@ from pathlib import Path
 MEMORY_SECONDS = 0.1
 """How often the memory of processes is looked at."""
 
+STILL_SECONDS = 10.0
+"""How long a process may be stopped by a signal before it is given up: nobody may continue it."""
+
 GONE_SECONDS = 5.0
 """How long killed processes may take to be gone."""
 
@@ -20,6 +23,15 @@ async def exceeds(pid: int, memory_bytes: int) -> None:
     # The kernel tells nobody how much memory a process has, it has to be asked.
     while sum(map(_resident, family_of(pid))) <= memory_bytes:  # noqa: ASYNC110 - as said above
         await asyncio.sleep(MEMORY_SECONDS)
+
+
+async def stands_still(pid: int) -> None:
+    """Returns when a process, or one below it, has been stopped by a signal for too long."""
+    looks = 0
+    # The parent may have been stopped together with it, so it is looks that count and not time.
+    while looks < STILL_SECONDS:
+        await asyncio.sleep(1)
+        looks = looks + 1 if any(_state(each) == "T" for each in family_of(pid)) else 0
 
 
 def family_of(pid: int) -> list[int]:
@@ -60,8 +72,13 @@ async def end(child: asyncio.subprocess.Process) -> None:
 
 
 def _lives(pid: int) -> bool:
+    return _state(pid) not in "ZX"
+
+
+def _state(pid: int) -> str:
+    """Gives the letter of a process's state (proc_pid_stat(5)): X for one that is gone."""
     try:
-        state = Path(f"/proc/{pid}/stat").read_text("ascii", "replace").rpartition(")")[2]
+        stat = Path(f"/proc/{pid}/stat").read_text("ascii", "replace")
     except OSError:
-        return False
-    return state.split()[0] not in "ZX"
+        return "X"
+    return stat.rpartition(")")[2].split()[0]

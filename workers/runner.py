@@ -46,37 +46,53 @@ class Runner:
         self._handlers = handlers
         self._running: dict[asyncio.Task[None], Run] = {}
         self._looking = asyncio.Lock()
+        self._wanted = asyncio.Event()
         self._stopping = False
         self.name = f"{socket.gethostname()}:{os.getpid()}"
 
     async def look(self) -> None:
         """Claims jobs until none waits or all places are taken; the runs go on by themselves."""
         async with self._looking:
-            while not self._stopping and len(self._running) < self._places:
-                lease = await protocol.claim(
+            while not self._stopping and (free := self._places - len(self._running)) > 0:
+                leases = await protocol.claim(
                     self._parts.database,
                     self.name,
                     self._parts.settings.lease_seconds,
                     self._handlers,
                     self._parts.bell,
+                    limit=free,
                 )
-                if lease is None:
+                for lease in leases:
+                    run = Run(self._parts, lease)
+                    task = asyncio.create_task(run.execute(self._handlers[lease.job_type]))
+                    self._running[task] = run
+                    task.add_done_callback(self._ended)
+                if len(leases) < free:
                     return
-                run = Run(self._parts, lease)
-                task = asyncio.create_task(run.execute(self._handlers[lease.job_type]))
-                self._running[task] = run
-                task.add_done_callback(self._ended)
+
+    def wake(self) -> None:
+        """Has the worker look now: somebody rang."""
+        self._wanted.set()
 
     async def look_again_and_again(self) -> None:
-        """Looks every second, whatever the bell says, until cancelled."""
+        """Looks when woken, at each end of a run, and every second anyway, until cancelled."""
         while True:
-            with contextlib.suppress(Unavailable, asyncpg.PostgresError, OSError):
+            self._wanted.clear()
+            try:
                 await self.look()
-            await asyncio.sleep(LOOK_SECONDS)
+            except (Unavailable, asyncpg.PostgresError) as error:
+                log.warning("no job could be claimed, looking again in a second: %s", error)
+                await asyncio.sleep(LOOK_SECONDS)
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._wanted.wait(), LOOK_SECONDS)
 
     async def stop(self, grace_seconds: float) -> None:
         """Claims no more, waits for what runs, and hands back what is not done in time."""
         self._stopping = True
+        with contextlib.suppress(TimeoutError):
+            # What is being claimed at this moment is waited for with the rest.
+            async with asyncio.timeout(grace_seconds), self._looking:
+                pass
         if self._running:
             await asyncio.wait(self._running, timeout=grace_seconds)
         for run in self._running.values():
@@ -91,5 +107,6 @@ class Runner:
 
     def _ended(self, task: asyncio.Task[None]) -> None:
         self._running.pop(task, None)
+        self._wanted.set()
         if not task.cancelled() and task.exception() is not None:
             log.error("a run ended without its end being written", exc_info=task.exception())

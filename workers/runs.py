@@ -11,6 +11,8 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+import asyncpg
+
 from domain.errors import DomainError, Unavailable
 from domain.jobs import protocol
 from domain.jobs.models import EventKind
@@ -39,9 +41,11 @@ TELL_SECONDS = 1.0
 class JobFailed(Exception):
     """Ends a run with a stable code and a sentence that says what to do."""
 
-    def __init__(self, code: str, message: str, *, retryable: bool = False) -> None:
+    def __init__(
+        self, code: str, message: str, *, retryable: bool = False, blames_file: bool = False
+    ) -> None:
         super().__init__(message)
-        self.failure = Failure(code, message, retryable=retryable)
+        self.failure = Failure(code, message, retryable=retryable, blames_file=blames_file)
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,7 +138,7 @@ class Run:
             await self._settle(await self._outcome(handler))
         except LeaseLost:
             await self._after_loss()
-        except Unavailable:
+        except (Unavailable, asyncpg.PostgresError):
             # Nothing can be written now; the lease runs out and the sweeper takes the job back.
             log.warning("job %s: the database is away, its lease will run out", self.lease.id)
         finally:
@@ -151,7 +155,13 @@ class Run:
         except JobFailed as error:
             return error.failure
         except ChildFailed as error:
-            return Failure(error.code, error.message, error.traceback, retryable=error.retryable)
+            return Failure(
+                error.code,
+                error.message,
+                error.traceback,
+                retryable=error.retryable,
+                blames_file=error.blames_file,
+            )
         except Unavailable as error:
             return Failure(error.code, error.message, retryable=True)
         except DomainError as error:
@@ -169,7 +179,7 @@ class Run:
     async def _after_loss(self) -> None:
         """The run may not publish: a cancel was asked, the worker stops, or the lease is gone."""
         database, bell = self.parts.database, self.parts.bell
-        with contextlib.suppress(LeaseLost, Unavailable):
+        with contextlib.suppress(LeaseLost, Unavailable, asyncpg.PostgresError):
             if self._handing_back:
                 await protocol.hand_back(database, self.lease, bell)
             elif await self._keep(None) is Standing.CANCEL:
@@ -184,7 +194,8 @@ class Run:
             self._news.clear()
             try:
                 standing = await self._keep(self._worth_telling())
-            except Unavailable:
+            except (Unavailable, asyncpg.PostgresError) as error:
+                log.info("job %s: the lease could not be renewed: %s", self.lease.id, error)
                 if time.monotonic() > deadline:
                     standing = Standing.LOST
                 else:

@@ -24,8 +24,8 @@ from typing import TYPE_CHECKING, Any
 from workers.bubblewrap import PROJECT, bubblewrap, readable_paths
 from workers.confinement import count_user_threads
 from workers.conversation import MAX_LINE_BYTES, Answer, converse
-from workers.engines.errors import ADVICE, RETRYABLE, FileErrorCode
-from workers.processes import end, exceeds
+from workers.engines.errors import ADVICE, BLAMELESS, RETRYABLE, FileErrorCode
+from workers.processes import end, exceeds, stands_still
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Mapping
@@ -66,6 +66,7 @@ class ChildFailed(Exception):
         self.message = message
         self.traceback = traceback
         self.retryable = code in RETRYABLE
+        self.blames_file = code not in BLAMELESS
 
 
 class ChildStopped(Exception):
@@ -133,8 +134,9 @@ class Sandbox:
         child = await self._start(directory, START.format(root=str(PROJECT)))
         work = asyncio.create_task(converse(child, order, on_progress))
         memory = asyncio.create_task(exceeds(child.pid, self._limits.memory_bytes))
+        frozen = asyncio.create_task(stands_still(child.pid))
         stopped = asyncio.create_task(stop.wait())
-        watchers = {work, memory, stopped}
+        watchers = {work, memory, frozen, stopped}
         try:
             done, _ = await asyncio.wait(
                 watchers,
@@ -152,6 +154,8 @@ class Sandbox:
             return _outcome(await work, child.returncode or 0)
         if memory in done:
             raise _failure(FileErrorCode.OUT_OF_MEMORY, "The file needs more memory than allowed.")
+        if frozen in done:
+            raise _failure(FileErrorCode.CHILD_DIED, "The process at work was stopped by a signal.")
         raise _failure(
             FileErrorCode.TIMED_OUT,
             f"The work took longer than {self._limits.wall_seconds:g} seconds.",

@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, Any
 import asyncpg
 
 from domain.catalog import keys
-from domain.database import Hold
 from domain.errors import DomainError
 from domain.lifecycle.sweeping import due_uploads, sweep_upload
 
@@ -109,6 +108,4 @@ class Sweeper:
             await asyncio.sleep(seconds)
 
     async def _rows(self, text: str, *arguments: Any) -> list[Row]:
-        async with self._parts.database.transaction("begin", Hold()) as (connection, _):
-            rows: list[Row] = await connection.fetch(text, *arguments)
-            return rows
+        return await self._parts.database.call(text, *arguments)

@@ -80,11 +80,11 @@ def _check(given: Input, sha256: str, size: int) -> None:
             f"The upload promised {given.dataset.file_size_bytes} bytes and has {size}. "
             "Upload the file again."
         )
-        raise JobFailed("SIZE_MISMATCH", message)
+        raise JobFailed("SIZE_MISMATCH", message, blames_file=True)
     promised = given.dataset.file_hash_sha256 or given.upload.file_hash_sha256
     if promised is not None and promised != sha256:
         message = f"The file's SHA-256 is {sha256}, and {promised} was promised. Upload it again."
-        raise JobFailed("HASH_MISMATCH", message)
+        raise JobFailed("HASH_MISMATCH", message, blames_file=True)
 
 
 async def _publish(

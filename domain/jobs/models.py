@@ -113,6 +113,7 @@ class Job(Departmental, Identified, Timestamped, Base):
     started_at: Mapped[datetime | None]
     completed_at: Mapped[datetime | None]
     deleted_at: Mapped[datetime | None]
+    blames_file: Mapped[bool] = mapped_column(server_default=text("false"))
 
     __table_args__ = (
         ForeignKeyConstraint(["department_id"], ["departments.id"], ondelete="RESTRICT"),

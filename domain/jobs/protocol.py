@@ -7,14 +7,13 @@ can write nothing, and what a job publishes is published once.
 from __future__ import annotations
 
 import random
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from enum import Enum
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import case, func, select, update
 
-from domain.database import Hold
 from domain.jobs.models import AttemptOutcome, EventKind, Job, JobAttempt, JobStatus, JobType
 from domain.work import running
 
@@ -70,39 +69,55 @@ class Lease:
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """Why a run failed. ``code`` is stable; ``message`` says what to do; only some are retried."""
+    """Why a run failed. ``code`` is stable; ``message`` says what to do; only some are retried.
+
+    ``blames_file`` has the dataset fail with the job; otherwise the dataset goes back to where the
+    last work that was published had brought it, for its file is as good as before.
+    """
 
     code: str
     message: str
     traceback: str | None = None
     retryable: bool = False
+    blames_file: bool = False
 
 
 async def claim(
-    database: Database, worker: str, lease_seconds: float, types: Iterable[JobType], bell: Bell
-) -> Lease | None:
-    """Takes the next job for ``worker``, or gives None where none waits."""
-    async with database.transaction("begin", Hold()) as (connection, _):
-        row = await connection.fetchrow(
-            "select * from claim_job($1, $2, $3)",
-            worker,
-            timedelta(seconds=lease_seconds),
-            [str(t) for t in types],
-        )
-    if row is None:
-        return None
-    await bell.events()
-    return Lease(
-        row.id,
-        row.department_id,
-        row.dataset_id,
-        JobType(row.job_type),
-        row.created_by,
-        row.params,
-        row.attempt,
-        row.max_attempts,
-        row.lease_token,
+    database: Database,
+    worker: str,
+    lease_seconds: float,
+    types: Iterable[JobType],
+    bell: Bell,
+    *,
+    limit: int = 1,
+) -> list[Lease]:
+    """Takes the next jobs for ``worker``, at most ``limit``. Raises `Unavailable`.
+
+    Where the answer is lost on its way, the jobs come back when their leases run out.
+    """
+    rows = await database.call(
+        "select * from claim_jobs($1, $2, $3, $4)",
+        worker,
+        timedelta(seconds=lease_seconds),
+        [str(t) for t in types],
+        limit,
     )
+    if rows:
+        await bell.events()
+    return [
+        Lease(
+            row.id,
+            row.department_id,
+            row.dataset_id,
+            JobType(row.job_type),
+            row.created_by,
+            row.params,
+            row.attempt,
+            row.max_attempts,
+            row.lease_token,
+        )
+        for row in rows
+    ]
 
 
 async def renew(
@@ -181,6 +196,11 @@ async def fail(database: Database, lease: Lease, failure: Failure, bell: Bell) -
     Raises `LeaseLost` when it is no longer this worker's.
     """
     again = failure.retryable and lease.attempt < lease.max_attempts
+    failure = replace(
+        failure,
+        message=_storable(failure.message),
+        traceback=failure.traceback and _storable(failure.traceback),
+    )
     error: dict[str, Any] = {
         "error_code": failure.code,
         "error_message": failure.message,
@@ -206,6 +226,7 @@ async def fail(database: Database, lease: Lease, failure: Failure, bell: Bell) -
             AttemptOutcome.FAILED,
             failure.message,
             failure=failure,
+            blames_file=failure.blames_file,
             **error,
         )
         return JobStatus.FAILED
@@ -235,7 +256,7 @@ async def hand_back(database: Database, lease: Lease, bell: Bell) -> None:
 
 def backoff(attempt: int) -> float:
     """Seconds until the next attempt: exponential, with full jitter over its upper half."""
-    longest: float = min(BACKOFF_LIMIT_SECONDS, BACKOFF_SECONDS * 2 ** (attempt - 1))
+    longest: float = min(BACKOFF_LIMIT_SECONDS, BACKOFF_SECONDS * 2 ** min(attempt - 1, 10))
     return longest * random.uniform(0.5, 1)  # noqa: S311 (spreads load, guards nothing)
 
 
@@ -268,8 +289,6 @@ async def _end(
         raise LeaseLost(str(lease.id))
     await _close_attempt(work, lease, outcome, failure)
     work.event(job, EventKind.STATUS, status=status, progress=job.progress, message=message)
-    # Another job of this department may have waited for this one's place.
-    work.ring()
     return job
 
 
@@ -328,3 +347,8 @@ async def _close_attempt(
             error_message=failure.message if failure else None,
         )
     )
+
+
+def _storable(text: str) -> str:
+    # A file's own words may stand in a message, and a failure that can't be written is no end.
+    return text.replace("\0", "\ufffd").encode("utf-8", "replace").decode()

@@ -11,7 +11,6 @@ from sqlalchemy import select, update
 
 from domain.catalog.actions.uploads import change_upload, note_progress
 from domain.catalog.models import Dataset, DatasetStatus, Upload, UploadStatus
-from domain.database import Hold
 from domain.errors import DomainError, Unavailable
 from domain.lifecycle.completion import complete_upload
 from domain.lifecycle.flow import Flow, clear_incoming, clear_incoming_now_or_later
@@ -44,9 +43,7 @@ async def due_uploads(database: Database, limit: int) -> list[Row]:
     The state is ``open`` for one that has not changed for a minute, ``expired`` for one whose time
     is up, and ``leftover`` for one that is over, but whose requests could have sent bytes since.
     """
-    async with database.transaction("begin", Hold()) as (connection, _):
-        rows: list[Row] = await connection.fetch("select * from sweep_uploads($1)", limit)
-    return rows
+    return await database.call("select * from sweep_uploads($1)", limit)
 
 
 async def sweep_upload(database: Database, bell: Bell, storage: Storage, due: Row) -> Swept:

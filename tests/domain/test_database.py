@@ -318,13 +318,12 @@ async def test_waits_only_so_long_for_rows_that_others_hold(
 
 
 async def test_what_a_frozen_process_holds_becomes_free(
-    settings: Settings, rows: Rows, owner: Any, monkeypatch: pytest.MonkeyPatch
+    settings: Settings, rows: Rows, owner: Any
 ) -> None:
-    monkeypatch.setattr(database_module, "IDLE_SECONDS", 0.1)
     department_id = await rows.department()
     text = opening((await rows.person(department_id)).identity(), write=True)
     held = "select from departments where id = $1 for update"
-    frozen = Database(settings)
+    frozen = Database(settings, idle_seconds=0.1)
     await frozen.open()
 
     async def freeze() -> None:

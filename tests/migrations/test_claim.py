@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 LEASE = timedelta(seconds=15)
 TYPES = [str(job_type) for job_type in JobType]
-CLAIM = "select * from claim_job($1, $2, $3)"
+CLAIM = "select * from claim_jobs($1, $2, $3, 1)"
 
 
 @pytest.fixture(autouse=True)

@@ -88,8 +88,8 @@ async def test_fails_a_job_whose_attempts_are_used_up(sweeper: Any, rows: Rows) 
     dataset = await rows.connection.fetchrow(
         "select * from datasets where id = $1", lost.dataset_id
     )
-    assert dataset.status == "failed"
-    assert dataset.validation_errors[0]["code"] == "LEASE_LOST"
+    # Three workers that died say nothing of the file.
+    assert (dataset.status, dataset.validation_errors) == ("validated", None)
 
 
 @pytest.mark.parametrize("attempts", [1, 3])

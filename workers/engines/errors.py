@@ -50,6 +50,9 @@ ADVICE = {
 # Only what may go well on another attempt: the same file meets the same limits every time.
 RETRYABLE = frozenset({FileErrorCode.DISK_FULL, FileErrorCode.CHILD_DIED})
 
+# What says nothing of the file itself: another machine, another attempt or other parameters may do.
+BLAMELESS = RETRYABLE | {FileErrorCode.INTERNAL, FileErrorCode.NO_SUCH_SHEET}
+
 
 class FileError(Exception):
     """The file cannot be worked on. The message says what was found and what to do about it."""

@@ -25,11 +25,14 @@ async def alone(desk: Desk) -> None:
     )
 
 
+async def claim(desk: Desk, worker: str = "w1") -> Lease:
+    (lease,) = await protocol.claim(desk.database, worker, LEASE_SECONDS, JobType, desk.bell)
+    return lease
+
+
 async def claimed(desk: Desk, **values: object) -> Lease:
     await desk.rows.job(desk.department_id, desk.person.id, desk.dataset, **values)
-    lease = await protocol.claim(desk.database, "w1", LEASE_SECONDS, JobType, desk.bell)
-    assert lease is not None
-    return lease
+    return await claim(desk)
 
 
 async def attempt_of(desk: Desk, lease: Lease) -> Row:
@@ -62,7 +65,7 @@ async def test_a_claim_takes_the_job_and_opens_an_attempt(desk: Desk) -> None:
     assert (await attempt_of(desk, lease)).outcome is None
     assert await desk.events(lease.id) == [("status", "processing")]
     assert (await desk.now("datasets", desk.dataset.id)).status == "processing"
-    assert await protocol.claim(desk.database, "w2", LEASE_SECONDS, JobType, desk.bell) is None
+    assert await protocol.claim(desk.database, "w2", LEASE_SECONDS, JobType, desk.bell) == []
 
 
 async def test_a_renewal_notes_progress_and_tells_it_only_when_asked(desk: Desk) -> None:
@@ -135,7 +138,7 @@ async def test_a_cancelled_job_publishes_nothing(desk: Desk) -> None:
 
 async def test_a_failure_ends_the_job_with_its_reason(desk: Desk) -> None:
     lease = await claimed(desk)
-    failure = Failure("NOT_THE_TYPE", "It is a picture.", "at line 1")
+    failure = Failure("NOT_THE_TYPE", "It is a picture.", "at line 1", blames_file=True)
     assert await protocol.fail(desk.database, lease, failure, desk.bell) is JobStatus.FAILED
     job = await desk.now("jobs", lease.id)
     assert (job.error_code, job.error_message) == ("NOT_THE_TYPE", "It is a picture.")
@@ -152,11 +155,9 @@ async def test_a_retryable_failure_waits_and_is_final_after_the_last_attempt(des
     waiting = await desk.now("jobs", lease.id)
     assert waiting.available_at > waiting.updated_at
     assert (await attempt_of(desk, lease)).outcome == "retried"
-    claim = (desk.database, "w1", LEASE_SECONDS, JobType, desk.bell)
-    assert await protocol.claim(*claim) is None
+    assert await protocol.claim(desk.database, "w1", LEASE_SECONDS, JobType, desk.bell) == []
     await desk.rows.connection.execute("update jobs set available_at = now()")
-    again = await protocol.claim(*claim)
-    assert again is not None
+    again = await claim(desk)
     assert (again.attempt, again.token) == (2, lease.token + 2)
     assert await protocol.fail(desk.database, again, failure, desk.bell) is JobStatus.FAILED
 
@@ -165,8 +166,7 @@ async def test_a_job_that_is_handed_back_keeps_its_attempts(desk: Desk) -> None:
     lease = await claimed(desk, max_attempts=1)
     await protocol.hand_back(desk.database, lease, desk.bell)
     assert (await attempt_of(desk, lease)).outcome == "handed_back"
-    again = await protocol.claim(desk.database, "w2", LEASE_SECONDS, JobType, desk.bell)
-    assert again is not None
+    again = await claim(desk, "w2")
     assert again.attempt <= again.max_attempts
     await succeed(desk, again)
 
