@@ -44,13 +44,17 @@ class RedisBell:
         self._settings = redis_settings(settings)
         self._redis: ArqRedis | None = None
         self._listener: asyncio.Task[None] | None = None
+        self._teller: asyncio.Task[None] | None = None
+        self._news = asyncio.Event()
+        self._connecting = asyncio.Lock()
         self._heard = asyncio.Event()
 
     async def close(self) -> None:
         """Stops listening and disconnects."""
-        if self._listener is not None:
-            self._listener.cancel()
-            await asyncio.wait([self._listener])
+        for task in (self._listener, self._teller):
+            if task is not None:
+                task.cancel()
+                await asyncio.wait([task])
         if self._redis is not None:
             await self._redis.aclose()
 
@@ -62,12 +66,14 @@ class RedisBell:
                 await redis.enqueue_job("work", _job_id=message_id)
 
     async def events(self) -> None:
-        """Says that events were written, to this process at once and to the others by Redis."""
+        """Says that events were written, to this process at once and to the others by Redis.
+
+        Nobody waits for Redis, and what is said while it is being told is told once.
+        """
         self._wake()
-        with contextlib.suppress(*FAULTS):
-            async with asyncio.timeout(RING_SECONDS):
-                redis = await self._connected()
-                await redis.publish(CHANNEL, b"")
+        self._news.set()
+        if self._teller is None:
+            self._teller = asyncio.create_task(self._tell())
 
     async def heard(self, seconds: float) -> None:
         """Waits until events were written, or for at most ``seconds``."""
@@ -77,12 +83,22 @@ class RedisBell:
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(heard.wait(), seconds)
 
+    async def _tell(self) -> None:
+        while True:
+            await self._news.wait()
+            self._news.clear()
+            with contextlib.suppress(*FAULTS):
+                async with asyncio.timeout(RING_SECONDS):
+                    redis = await self._connected()
+                    await redis.publish(CHANNEL, b"")
+
     async def _connected(self) -> ArqRedis:
-        if self._redis is None:
-            self._redis = await create_pool(
-                self._settings, job_serializer=packed, job_deserializer=orjson.loads
-            )
-        return self._redis
+        async with self._connecting:
+            if self._redis is None:
+                self._redis = await create_pool(
+                    self._settings, job_serializer=packed, job_deserializer=orjson.loads
+                )
+            return self._redis
 
     def _wake(self) -> None:
         # Whoever waits holds the old event; who comes later waits for the next one.

@@ -12,16 +12,13 @@ from datetime import timedelta
 from enum import Enum
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import case, func, select, update
-
-from domain.jobs.models import AttemptOutcome, EventKind, Job, JobAttempt, JobStatus, JobType
+from domain.jobs import statements
+from domain.jobs.models import AttemptOutcome, EventKind, JobStatus, JobType
 from domain.work import running
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
     from uuid import UUID
-
-    from sqlalchemy import ColumnElement
 
     from domain.bell import Bell
     from domain.database import Database, Row
@@ -57,14 +54,9 @@ class Lease:
     max_attempts: int
     token: int
 
-    def guard(self) -> list[ColumnElement[bool]]:
-        """The condition under which this run may still write."""
-        return [
-            Job.id == self.id,
-            Job.department_id == self.department_id,
-            Job.lease_token == self.token,
-            Job.status == JobStatus.PROCESSING,
-        ]
+    def guard(self) -> dict[str, Any]:
+        """What every statement about this run is given, so that it writes only while it may."""
+        return {"job": self.id, "department": self.department_id, "token": self.token}
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,16 +128,11 @@ async def renew(
     """
     async with running(database, lease.department_id, lease.created_by, bell) as work:
         row = await work.row(
-            update(Job)
-            .where(*lease.guard())
-            .values(
-                lease_expires_at=func.clock_timestamp() + timedelta(seconds=lease_seconds),
-                heartbeat_at=func.clock_timestamp(),
-                progress=progress,
-                current_step=step,
-            )
-            .returning(Job.id, Job.department_id, Job.dataset_id, Job.cancel_requested_at),
-            Job,
+            statements.renewed(),
+            **lease.guard(),
+            lease=timedelta(seconds=lease_seconds),
+            new_progress=progress,
+            new_step=step,
         )
         if row is None:
             return Standing.LOST
@@ -159,7 +146,7 @@ async def hold(work: Work, lease: Lease) -> None:
 
     Raises `LeaseLost` otherwise. The row stays locked, so nobody takes it back meanwhile.
     """
-    row = await work.row(select(Job.id).where(*lease.guard()).with_for_update())
+    row = await work.row(statements.held(), **lease.guard())
     if row is None:
         raise LeaseLost(str(lease.id))
 
@@ -181,11 +168,8 @@ async def succeed(
         work,
         lease,
         JobStatus.SUCCEEDED,
-        AttemptOutcome.SUCCEEDED,
         message,
-        extra=[Job.cancel_requested_at.is_(None)],
-        progress=100,
-        result_data=None if result_data is None else dict(result_data),
+        result_data=result_data,
         output_file=output_file,
     )
 
@@ -201,11 +185,6 @@ async def fail(database: Database, lease: Lease, failure: Failure, bell: Bell) -
         message=_storable(failure.message),
         traceback=failure.traceback and _storable(failure.traceback),
     )
-    error: dict[str, Any] = {
-        "error_code": failure.code,
-        "error_message": failure.message,
-        "error_traceback": failure.traceback,
-    }
     async with running(database, lease.department_id, lease.created_by, bell) as work:
         if again:
             wait = backoff(lease.attempt)
@@ -216,18 +195,14 @@ async def fail(database: Database, lease: Lease, failure: Failure, bell: Bell) -
                 f"{failure.message} Next attempt in {wait:.0f} s.",
                 failure,
                 seconds=wait,
-                **error,
             )
             return JobStatus.QUEUED
         await _end(
             work,
             lease,
             JobStatus.FAILED,
-            AttemptOutcome.FAILED,
             failure.message,
             failure=failure,
-            blames_file=failure.blames_file,
-            **error,
         )
         return JobStatus.FAILED
 
@@ -235,9 +210,7 @@ async def fail(database: Database, lease: Lease, failure: Failure, bell: Bell) -
 async def cancel(database: Database, lease: Lease, bell: Bell) -> None:
     """Ends a job whose cancel was asked, once its child is gone. Raises `LeaseLost`."""
     async with running(database, lease.department_id, lease.created_by, bell) as work:
-        await _end(
-            work, lease, JobStatus.CANCELLED, AttemptOutcome.CANCELLED, "Cancelled while it ran."
-        )
+        await _end(work, lease, JobStatus.CANCELLED, "Cancelled while it ran.")
 
 
 async def hand_back(database: Database, lease: Lease, bell: Bell) -> None:
@@ -264,30 +237,23 @@ async def _end(
     work: Work,
     lease: Lease,
     status: JobStatus,
-    outcome: AttemptOutcome,
     message: str,
     *,
-    extra: Iterable[ColumnElement[bool]] = (),
     failure: Failure | None = None,
-    **values: Any,
+    result_data: Mapping[str, Any] | None = None,
+    output_file: str | None = None,
 ) -> Row:
     job = await work.row(
-        update(Job)
-        .where(*lease.guard(), *extra)
-        .values(
-            status=status,
-            completed_at=func.clock_timestamp(),
-            lease_expires_at=None,
-            leased_by=None,
-            current_step=None,
-            **values,
-        )
-        .returning(*Job.__table__.columns),
-        Job,
+        statements.ended(publishes=status is JobStatus.SUCCEEDED),
+        **_values(lease, AttemptOutcome(status.value), failure),
+        new_status=status,
+        new_progress=100 if status is JobStatus.SUCCEEDED else None,
+        new_result_data=None if result_data is None else dict(result_data),
+        new_output_file=output_file,
+        new_blames_file=failure is not None and failure.blames_file,
     )
     if job is None:
         raise LeaseLost(str(lease.id))
-    await _close_attempt(work, lease, outcome, failure)
     work.event(job, EventKind.STATUS, status=status, progress=job.progress, message=message)
     return job
 
@@ -300,53 +266,26 @@ async def _wait(
     failure: Failure | None,
     *,
     seconds: float,
-    **values: Any,
 ) -> None:
-    uncounted = 1 if outcome is AttemptOutcome.HANDED_BACK else 0
     job = await work.row(
-        update(Job)
-        .where(*lease.guard())
-        .values(
-            # A cancel that was asked meanwhile is not forgotten by waiting.
-            status=case(
-                (Job.cancel_requested_at.is_not(None), JobStatus.CANCELLED),
-                else_=JobStatus.QUEUED,
-            ),
-            completed_at=case((Job.cancel_requested_at.is_not(None), func.clock_timestamp())),
-            max_attempts=Job.max_attempts + uncounted,
-            lease_token=Job.lease_token + 1,
-            lease_expires_at=None,
-            leased_by=None,
-            current_step=None,
-            available_at=func.clock_timestamp() + timedelta(seconds=seconds),
-            **values,
-        )
-        .returning(*Job.__table__.columns),
-        Job,
+        statements.waiting(),
+        **_values(lease, outcome, failure),
+        pause=timedelta(seconds=seconds),
+        uncounted=1 if outcome is AttemptOutcome.HANDED_BACK else 0,
     )
     if job is None:
         raise LeaseLost(str(lease.id))
-    await _close_attempt(work, lease, outcome, failure)
     work.event(job, EventKind.STATUS, status=job.status, progress=job.progress, message=message)
 
 
-async def _close_attempt(
-    work: Work, lease: Lease, outcome: AttemptOutcome, failure: Failure | None
-) -> None:
-    await work.rows(
-        update(JobAttempt)
-        .where(
-            JobAttempt.job_id == lease.id,
-            JobAttempt.department_id == lease.department_id,
-            JobAttempt.lease_token == lease.token,
-        )
-        .values(
-            ended_at=func.clock_timestamp(),
-            outcome=outcome,
-            error_code=failure.code if failure else None,
-            error_message=failure.message if failure else None,
-        )
-    )
+def _values(lease: Lease, outcome: AttemptOutcome, failure: Failure | None) -> dict[str, Any]:
+    return {
+        **lease.guard(),
+        "new_outcome": outcome,
+        "new_error_code": failure.code if failure else None,
+        "new_error_message": failure.message if failure else None,
+        "new_error_traceback": failure.traceback if failure else None,
+    }
 
 
 def _storable(text: str) -> str:

@@ -60,3 +60,59 @@ begin
     end if;
     return null;
 end $$;
+
+-- Takes back jobs whose lease ran out: their token goes up, so that whoever held it can write
+-- nothing any more. While the server is younger than one lease, nobody could have renewed.
+create or replace function sweep_jobs(p_lease interval)
+returns table (id uuid, department_id uuid, status text)
+language plpgsql volatile security definer set search_path = public, pg_temp as $$
+#variable_conflict use_column
+declare
+    taken jsonb;
+begin
+    if clock_timestamp() < pg_postmaster_start_time() + p_lease
+       or not pg_try_advisory_xact_lock(hashtext('aetherflow.sweep')) then
+        return;
+    end if;
+    with lost as (
+        select j.id, j.lease_token as old_token from jobs j
+        where j.status = 'processing' and j.lease_expires_at < clock_timestamp()
+        order by j.lease_expires_at limit 500
+        for no key update skip locked
+    ), swept as (
+        update jobs j
+            set status = case when j.cancel_requested_at is not null then 'cancelled'
+                              when j.attempts >= j.max_attempts then 'failed'
+                              else 'queued' end,
+                lease_token = j.lease_token + 1, lease_expires_at = null, leased_by = null,
+                current_step = null, available_at = clock_timestamp(),
+                completed_at = case when j.cancel_requested_at is not null
+                                      or j.attempts >= j.max_attempts
+                                    then clock_timestamp() end,
+                error_code = case when j.cancel_requested_at is null
+                                   and j.attempts >= j.max_attempts then 'LEASE_LOST' end,
+                error_message = case when j.cancel_requested_at is null
+                                      and j.attempts >= j.max_attempts
+                    then format('The worker stopped answering in each of %s attempts.', j.attempts)
+                    end
+            from lost where j.id = lost.id
+            returning j.*, lost.old_token
+    ), ended as (
+        update job_attempts a set ended_at = clock_timestamp(), outcome = 'lost',
+                error_code = 'LEASE_LOST', error_message = 'The worker stopped answering.'
+            from swept s where a.job_id = s.id and a.lease_token = s.old_token
+            returning a.id
+    )
+    select jsonb_agg(jsonb_build_object(
+               'department_id', s.department_id, 'job_id', s.id, 'dataset_id', s.dataset_id,
+               'kind', 'status', 'status', s.status, 'progress', s.progress,
+               'message', coalesce(s.error_message, 'The worker stopped answering.')))
+        into taken from swept s, (select count(*) from ended) e;
+    if taken is null then
+        return;
+    end if;
+    perform append_job_events(taken);
+    return query
+        select (e ->> 'job_id')::uuid, (e ->> 'department_id')::uuid, e ->> 'status'
+        from jsonb_array_elements(taken) e;
+end $$;

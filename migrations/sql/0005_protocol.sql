@@ -127,6 +127,75 @@ begin
         order by t.place;
 end $$;
 
+-- Takes back jobs whose lease ran out: their token goes up, so that whoever held it can write
+-- nothing any more. While the server was down nobody could renew, so leases last longer by that
+-- time: from the last sign of life in the tables to the server's start. Where there is none, a
+-- whole lease is waited for after the start.
+create or replace function sweep_jobs(p_lease interval)
+returns table (id uuid, department_id uuid, status text)
+language plpgsql volatile security definer set search_path = public, pg_temp as $$
+#variable_conflict use_column
+declare
+    taken jsonb;
+    started timestamptz := pg_postmaster_start_time();
+    lived timestamptz;
+    down interval;
+begin
+    if not pg_try_advisory_xact_lock(hashtext('aetherflow.sweep')) then
+        return;
+    end if;
+    -- The greatest of nothing and a moment is the moment.
+    lived := greatest(
+        (select max(created_at) from job_events where created_at < started),
+        (select max(heartbeat_at) from jobs where status = 'processing' and heartbeat_at < started)
+    );
+    if lived is null and clock_timestamp() < started + p_lease then
+        return;
+    end if;
+    down := coalesce(started - lived, interval '0');
+    with lost as (
+        select j.id, j.lease_token as old_token from jobs j
+        where j.status = 'processing' and j.lease_expires_at < clock_timestamp() - down
+        order by j.lease_expires_at limit 500
+        for no key update skip locked
+    ), swept as (
+        update jobs j
+            set status = case when j.cancel_requested_at is not null then 'cancelled'
+                              when j.attempts >= j.max_attempts then 'failed'
+                              else 'queued' end,
+                lease_token = j.lease_token + 1, lease_expires_at = null, leased_by = null,
+                current_step = null, available_at = clock_timestamp(),
+                completed_at = case when j.cancel_requested_at is not null
+                                      or j.attempts >= j.max_attempts
+                                    then clock_timestamp() end,
+                error_code = case when j.cancel_requested_at is null
+                                   and j.attempts >= j.max_attempts then 'LEASE_LOST' end,
+                error_message = case when j.cancel_requested_at is null
+                                      and j.attempts >= j.max_attempts
+                    then format('The worker stopped answering in each of %s attempts.', j.attempts)
+                    end
+            from lost where j.id = lost.id
+            returning j.*, lost.old_token
+    ), ended as (
+        update job_attempts a set ended_at = clock_timestamp(), outcome = 'lost',
+                error_code = 'LEASE_LOST', error_message = 'The worker stopped answering.'
+            from swept s where a.job_id = s.id and a.lease_token = s.old_token
+            returning a.id
+    )
+    select jsonb_agg(jsonb_build_object(
+               'department_id', s.department_id, 'job_id', s.id, 'dataset_id', s.dataset_id,
+               'kind', 'status', 'status', s.status, 'progress', s.progress,
+               'message', coalesce(s.error_message, 'The worker stopped answering.')))
+        into taken from swept s, (select count(*) from ended) e;
+    if taken is null then
+        return;
+    end if;
+    perform append_job_events(taken);
+    return query
+        select (e ->> 'job_id')::uuid, (e ->> 'department_id')::uuid, e ->> 'status'
+        from jsonb_array_elements(taken) e;
+end $$;
+
 -- How the queue of each department stands, for operators' metrics: numbers and no rows.
 create function queue_figures()
 returns table (department text, job_type text, waiting bigint, delayed bigint, running bigint,

@@ -14,9 +14,11 @@ from typing import TYPE_CHECKING, Any, cast
 from arq import create_pool
 from arq.connections import RedisSettings
 
+from graph.scalars import decoded_id
 from ops.bench.bare_arq import HEARD, queue_of
 from ops.bench.rows import Row, compared, ninth_decile
 from ops.bench.stack import DEPARTMENT, ROOT, running_stack, running_worker
+from ops.bench.throughput import bench_throughput
 from ops.failure import CommandFailed
 from ops.uploading.file import read_file
 from ops.uploading.following import follow_dataset
@@ -34,6 +36,7 @@ if TYPE_CHECKING:
 BENCH = "jobs"
 CASE = "one idle worker"
 LIMIT_SECONDS = 60
+THROUGHPUT_ROUNDS = 3
 
 ARQ_POLL_SECONDS = 0.5
 """How often arq looks at its queue unless it is told otherwise."""
@@ -47,12 +50,15 @@ query Job($id: ID!) { job(id: $id) { status createdAt startedAt errorMessage } }
 """
 
 
-def bench_jobs(rounds: int) -> list[Row]:
-    """Starts ``rounds`` jobs, and as many calls of each bare arq, in turn."""
-    return asyncio.run(_bench(rounds))
+def bench_jobs(rounds: int, jobs: int, children: int) -> list[Row]:
+    """Starts ``rounds`` jobs, and as many calls of each bare arq, in turn; then the throughput.
+
+    That is measured over ``jobs`` empty jobs without a child and ``children`` in one.
+    """
+    return asyncio.run(_bench(rounds, jobs, children))
 
 
-async def _bench(rounds: int) -> list[Row]:
+async def _bench(rounds: int, jobs: int, children: int) -> list[Row]:
     async with (
         running_stack() as stack,
         running_worker(stack),
@@ -71,6 +77,9 @@ async def _bench(rounds: int) -> list[Row]:
                     ours.append(delay)
                     for poll, other in others.items():
                         bare[poll].append(other)
+        throughput = await bench_throughput(
+            stack, decoded_id(dataset_id)[1], THROUGHPUT_ROUNDS, jobs, children
+        )
     median, tail = statistics.median(ours), ninth_decile(ours)
     rows = []
     for poll, delays in bare.items():
@@ -80,7 +89,7 @@ async def _bench(rounds: int) -> list[Row]:
             ("commit to start, 90th percentile", tail, ninth_decile(delays)),
         ):
             rows.append(compared(BENCH, CASE, metric, value * 1000, "ms", reference, other * 1000))
-    return rows
+    return rows + throughput
 
 
 async def _dataset(stack: Stack, client: Client) -> str:

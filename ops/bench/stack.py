@@ -11,8 +11,9 @@ import tempfile
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+import asyncpg
 import httpx
 
 from domain.bootstrap import bootstrap
@@ -38,15 +39,25 @@ class Stack:
     """The running product; ``folder`` is a temporary folder that ends with it."""
 
     folder: Path
-    url: str
-    settings: Settings
-    owner_url: str
     data: DataFolder
+    url: str
+    owner_url: str
+    settings: Settings
+    environment: Mapping[str, str]
+    """The variables of the parts."""
     api: ChildProcess
 
     def client(self, account: str = ACCOUNT) -> Client:
         """Makes a client that is signed in, unless told otherwise for the benches' department."""
         return Client(self.url, LocalAccount(self.settings, account))
+
+    async def as_owner(self, text: str, *arguments: Any) -> list[Any]:
+        """Runs one statement as the database's owner, whom no policy keeps from anything."""
+        connection = await asyncpg.connect(self.owner_url)
+        try:
+            return list(await connection.fetch(text, *arguments))
+        finally:
+            await connection.close()
 
 
 @asynccontextmanager
@@ -72,25 +83,28 @@ async def running_stack() -> AsyncIterator[Stack]:
             port = probe.getsockname()[1]
         url = f"http://127.0.0.1:{port}"
         words = ["api", "--host", "127.0.0.1", "--port", str(port)]
-        api = await stack.enter_async_context(_running(folder, *words))
+        environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+        api = await stack.enter_async_context(_running(folder, environment, *words))
         await api.ready(lambda: _answers(url))
-        yield Stack(home, url, settings, owner, folder, api)
+        yield Stack(home, folder, url, owner, settings, environment, api)
 
 
 @asynccontextmanager
 async def running_worker(stack: Stack) -> AsyncIterator[ChildProcess]:
     """Starts a worker beside the stack, and ends it. Raises ServerFailed."""
-    async with _running(stack.data, "worker") as worker:
+    async with _running(stack.data, stack.environment, "worker") as worker:
         await worker.ready(lambda: _says_ready(worker))
         yield worker
 
 
 @asynccontextmanager
-async def _running(folder: DataFolder, name: str, *words: str) -> AsyncIterator[ChildProcess]:
+async def _running(
+    folder: DataFolder, environment: Mapping[str, str], name: str, *words: str
+) -> AsyncIterator[ChildProcess]:
     child = ChildProcess(folder, name)
     try:
         command = [sys.executable, "-m", "ops", name, *words]
-        await child.start(command, cwd=ROOT, env={**os.environ, "PYTHONPATH": str(ROOT)})
+        await child.start(command, cwd=ROOT, env=environment)
         yield child
     finally:
         await child.stop()

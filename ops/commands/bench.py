@@ -19,7 +19,8 @@ of the reference, both measured in that run, in turn, several times; values are 
 
   upload   a generated CSV goes in by multipart, through validation and etl; the etl is compared
            with bare DuckDB that writes the same CSV as Parquet
-  jobs     from the commit of startJob to the worker's start, compared with bare arq
+  jobs     from the commit of startJob to the worker's start, and how many empty jobs a second one
+           worker gets done, both compared with bare arq
   graph    queries over 100,000 datasets with their jobs and results, compared with this server on
            the stock executor, with Strawberry as its documentation teaches to use it, and with
            endpoints that are written by hand, all on one database with row-level security
@@ -79,11 +80,17 @@ def add_to(words: Words) -> None:
         benches,
         "jobs",
         run,
-        summary="from startJob to the worker's start",
+        summary="from startJob to the worker's start, and empty jobs a second",
         description=DESCRIPTION,
     )
     jobs.add_argument(
         "--rounds", type=count, default=30, help="how many jobs are started (default: 30)"
+    )
+    jobs.add_argument(
+        "--jobs", type=count, default=2000, help="how many empty jobs run (default: 2000)"
+    )
+    jobs.add_argument(
+        "--children", type=count, default=100, help="how many run in a child (default: 100)"
     )
     graph = add_word(
         benches,
@@ -148,7 +155,7 @@ def run(arguments: argparse.Namespace) -> int:
     else:
         from ops.bench.jobs import bench_jobs  # noqa: PLC0415 (as above)
 
-        rows = bench_jobs(arguments.rounds)
+        rows = bench_jobs(arguments.rounds, arguments.jobs, arguments.children)
     print_rows(rows, as_json=arguments.json)
     return 0
 

@@ -23,7 +23,9 @@ def main() -> int:
         print(f"  {name}: {json.dumps(value)}")
     for complaint in verdict.complaints:
         print(f"COMPLAINT {complaint}")
-    print(f"seed {given.seed}: {len(verdict.complaints)} complaints, {time.monotonic() - began:.0f} s")
+    print(
+        f"seed {given.seed}: {len(verdict.complaints)} complaints, {time.monotonic() - began:.0f} s"
+    )
     return 1 if verdict.complaints else 0
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import statistics
+from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -68,9 +69,7 @@ class Verdict:
             self.complaints.append(f"{what}: {len(found)}, such as {found[:3]}")
 
 
-async def judge(
-    stand: Stand, ledger: Ledger, subscribers: list[Subscriber], hits: Hits
-) -> Verdict:
+async def judge(stand: Stand, ledger: Ledger, subscribers: list[Subscriber], hits: Hits) -> Verdict:
     """Compares everything, once all jobs are final."""
     verdict = Verdict()
     for name, query in CHECKS.items():
@@ -88,7 +87,21 @@ async def judge(
     outcomes = await stand.rows("select outcome, count(*) from job_attempts group by 1 order by 1")
     verdict.figures["how attempts ended"] = {row[0]: row[1] for row in outcomes}
     await _measure_recovery(stand, hits, verdict)
+    verdict.figures["what the logs complain of"] = _complaints(stand)
     return verdict
+
+
+def _complaints(stand: Stand) -> dict[str, int]:
+    """The last lines of all tracebacks in the logs of our processes."""
+    found: Counter[str] = Counter()
+    for path in stand.folder.logs.glob("[aw]*.log"):
+        inside = False
+        for line in path.read_text(errors="replace").splitlines():
+            inside = inside or line.startswith("Traceback")
+            if inside and line and not line.startswith((" ", "Traceback", "The above", "During")):
+                found[f"{path.stem.partition('-')[0]}: {line[:160]}"] += 1
+                inside = False
+    return dict(found.most_common(12))
 
 
 def _keys(ids: set[str]) -> set[UUID]:
@@ -144,28 +157,36 @@ async def _compare_events(
 async def _measure_recovery(stand: Stand, hits: Hits, verdict: Verdict) -> None:
     """From the moment of a kill or a stop to the start of the next attempt, in seconds."""
     attempts = await stand.rows("""
-        select a.job_id, a.worker, a.outcome, a.error_code, extract(epoch from a.started_at) began,
-               extract(epoch from a.ended_at) ended, extract(epoch from n.started_at) next
+        select a.worker, a.outcome, a.error_code, j.priority,
+               extract(epoch from a.started_at)::float began,
+               extract(epoch from a.ended_at)::float ended,
+               extract(epoch from n.started_at)::float next
         from job_attempts a join job_attempts n
-            on n.job_id = a.job_id and n.attempt = a.attempt + 1""")
-    delays = []
+            on n.job_id = a.job_id and n.attempt = a.attempt + 1
+        join jobs j on j.id = a.job_id""")
+    found = []
     for at, worker in hits.workers:
-        delays += [
-            float(a["next"]) - at
+        found += [
+            (at, a)
             for a in attempts
             if a["worker"] == worker and a["outcome"] == "lost" and a["began"] <= at <= a["ended"]
         ]
     for at, worker in hits.children:
-        delays += [
-            float(a["next"]) - at
+        found += [
+            (at, a)
             for a in attempts
             if a["worker"] == worker
             and a["error_code"] == "CHILD_DIED"
             and at <= a["ended"] <= at + 15
         ][:1]
+    delays = [a["next"] - at for at, a in found]
     verdict.figures["attempts that died and were followed by another"] = len(delays)
     if len(delays) > 1:
         cut = statistics.quantiles(delays, n=100, method="inclusive")
         verdict.figures["from a kill to the next attempt, median s"] = round(cut[49], 1)
         verdict.figures["from a kill to the next attempt, p99 s"] = round(cut[98], 1)
-        verdict.figures["from a kill to the next attempt, longest s"] = round(max(delays), 1)
+        found.sort(key=lambda each: each[0] - each[1]["next"])
+        verdict.figures["slowest: s until it was free, then s in the queue, priority"] = [
+            (round(a["ended"] - at, 1), round(a["next"] - a["ended"], 1), a["priority"])
+            for at, a in found[:8]
+        ]
