@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import logging
 import signal
+from functools import partial
 from typing import TYPE_CHECKING, Any, cast
 
 import orjson
@@ -89,7 +90,8 @@ async def _answer_rings(runner: Runner, redis: RedisSettings) -> None:
             max_jobs=10,
             max_tries=1,
             poll_delay=POLL_SECONDS,
-            job_serializer=orjson.dumps,
+            # Of a message that came to nothing arq writes an exception, which has no form in JSON.
+            job_serializer=partial(orjson.dumps, default=str),
             job_deserializer=orjson.loads,
         )
         try:

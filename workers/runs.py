@@ -173,8 +173,19 @@ class Run:
         return None
 
     async def _settle(self, failure: Failure | None) -> None:
-        if failure is not None:
-            await protocol.fail(self.parts.database, self.lease, failure, self.parts.bell)
+        if failure is None:
+            return
+        # A database that was away is often back before the lease has run out.
+        deadline = time.monotonic() + self.parts.settings.lease_seconds
+        while True:
+            try:
+                await protocol.fail(self.parts.database, self.lease, failure, self.parts.bell)
+            except (Unavailable, asyncpg.PostgresError):
+                if time.monotonic() > deadline:
+                    raise
+                await asyncio.sleep(TELL_SECONDS)
+            else:
+                return
 
     async def _after_loss(self) -> None:
         """The run may not publish: a cancel was asked, the worker stops, or the lease is gone."""

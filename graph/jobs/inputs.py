@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import UTC, datetime
 from enum import Enum
 from typing import TYPE_CHECKING
 
 import strawberry
 
+from domain.errors import InvalidInput
 from domain.filters import Condition, Operator
 from domain.jobs import models
 from domain.paging import Order
@@ -48,6 +49,18 @@ else:
     )
 
 
+@strawberry.enum(description="Why a job needs somebody to look at it.")
+class JobTrouble(Enum):
+    """What operators look for."""
+
+    STUCK = strawberry.enum_value(
+        "stuck", description="Its worker has not answered in time, and nobody took it back yet."
+    )
+    DEAD = strawberry.enum_value(
+        "dead", description="It failed for good, and for a reason beside its file."
+    )
+
+
 @strawberry.input(description="Which jobs to give: those that meet all that is set.")
 class JobFilter:
     """Comparisons of a job's columns."""
@@ -60,6 +73,10 @@ class JobFilter:
     )
     error_code: list[str] | None = strawberry.field(
         default=None, description="The job failed for one of these reasons, such as UNREADABLE."
+    )
+    trouble: JobTrouble | None = strawberry.field(
+        default=None,
+        description="The job needs somebody, for this reason; not to be given with status.",
     )
     department_id: strawberry.ID | None = strawberry.field(
         default=None, description="The job belongs to exactly this department."
@@ -92,8 +109,24 @@ class JobFilter:
             Condition("created_at", Operator.BEFORE, self.created_before),
             Condition("completed_at", Operator.FROM, self.completed_from),
             Condition("completed_at", Operator.BEFORE, self.completed_before),
+            *self._troubled(),
         ]
         return tuple(c for c in given if c.value is not None)
+
+    def _troubled(self) -> list[Condition]:
+        if self.trouble is None:
+            return []
+        if self.status is not None:
+            raise InvalidInput.at("filter.trouble", "Give either status or trouble, not both.")
+        if self.trouble is JobTrouble.STUCK:
+            return [
+                Condition("status", Operator.IN, [models.JobStatus.PROCESSING]),
+                Condition("lease_expires_at", Operator.BEFORE, datetime.now(UTC)),
+            ]
+        return [
+            Condition("status", Operator.IN, [models.JobStatus.FAILED]),
+            Condition("blames_file", Operator.IS, value=False),
+        ]
 
 
 @strawberry.enum(description="What jobs can be ordered by.")

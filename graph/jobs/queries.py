@@ -9,6 +9,7 @@ import strawberry
 from domain.jobs import models
 from graph.context import Info
 from graph.jobs.inputs import JobFilter, JobOrderBy, ResultFilter, ResultOrderBy
+from graph.jobs.queue import Queue
 from graph.jobs.types import Job, Result
 from graph.paging import After, Before, Connection, First, Last, page_of, scoped
 from graph.scalars import key_of
@@ -45,6 +46,14 @@ class JobQueries:
         """Pages through jobs."""
         page = page_of(info, models.Job, first, after, last, before, filter, order_by)
         return scoped(info, models.Job, page)
+
+    @strawberry.field(
+        description="How the queue of the departments stands that the caller sees. Needs "
+        "job:operate."
+    )
+    def queue(self) -> Queue:
+        """Its fields load what they show."""
+        return Queue()
 
     @strawberry.field(
         description="The result with this id, or null where there is none to be seen."

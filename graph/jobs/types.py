@@ -86,7 +86,14 @@ class Job(Node):
     error_traceback: str | None = strawberry.field(
         description="Where in the program it failed, for whoever mends it."
     )
+    blames_file: bool = strawberry.field(
+        description="Whether it failed because of its file, and the dataset with it."
+    )
     result_data: Json | None = strawberry.field(description="What it found out, in short.")
+    leased_by: str | None = strawberry.field(description="The worker that has it.")
+    lease_expires_at: datetime | None = strawberry.field(
+        description="When it is taken from that worker, unless the worker renews its lease before."
+    )
     heartbeat_at: datetime | None = strawberry.field(description="When its worker last answered.")
     available_at: datetime = strawberry.field(
         description="The moment before which it is not taken, after a failed attempt."

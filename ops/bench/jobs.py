@@ -59,16 +59,12 @@ def bench_jobs(rounds: int, jobs: int, children: int) -> list[Row]:
 
 
 async def _bench(rounds: int, jobs: int, children: int) -> list[Row]:
-    async with (
-        running_stack() as stack,
-        running_worker(stack),
-        stack.client() as client,
-    ):
-        dataset_id = await _dataset(stack, client)
+    async with running_stack() as stack, stack.client() as client:
         url = stack.settings.redis_url.get_secret_value()
         ours: list[float] = []
         bare: dict[float, list[float]] = {POLL_SECONDS: [], ARQ_POLL_SECONDS: []}
-        async with _bare_workers(url, bare), await _pool(url) as pool:
+        async with running_worker(stack), _bare_workers(url, bare), await _pool(url) as pool:
+            dataset_id = await _dataset(stack, client)
             # The first call of each makes connections and is not counted.
             for counted in range(-1, rounds):
                 delay = await _job_delay(client, dataset_id)

@@ -43,7 +43,7 @@ class Stack:
     url: str
     owner_url: str
     settings: Settings
-    environment: Mapping[str, str]
+    environment: dict[str, str]
     """The variables of the parts."""
     api: ChildProcess
 
@@ -99,7 +99,7 @@ async def running_worker(stack: Stack) -> AsyncIterator[ChildProcess]:
 
 @asynccontextmanager
 async def _running(
-    folder: DataFolder, environment: Mapping[str, str], name: str, *words: str
+    folder: DataFolder, environment: dict[str, str], name: str, *words: str
 ) -> AsyncIterator[ChildProcess]:
     child = ChildProcess(folder, name)
     try:

@@ -42,10 +42,12 @@ QUEUED_AT_ONCE = 100
 async def bench_throughput(
     stack: Stack, dataset_id: UUID, rounds: int, jobs: int, children: int
 ) -> list[Row]:
-    """Runs ``jobs`` empty jobs and as many of bare arq's, in turn, and ``children`` in a child."""
+    """Runs ``jobs`` empty jobs and as many of bare arq's, in turn, and ``children`` in a child.
+
+    The product's own worker must not run beside.
+    """
     # One department's jobs are to fill the worker, as arq's one queue does.
     await stack.as_owner("update departments set max_running_jobs = $1", AT_ONCE)
-    await stack.worker.stop()
     database = Database(stack.settings)
     await database.open()
     try:
@@ -79,7 +81,7 @@ async def _rate(
     await _queue(stack, database, dataset_id, job_type, count)
     worker = ChildProcess(stack.data, "empty-worker")
     command = [sys.executable, "-m", "ops.bench.empty_worker", str(stack.folder / "children")]
-    env = stack.environment | {"AETHERFLOW_WORKER_CONCURRENCY": str(AT_ONCE)}
+    env = {**stack.environment, "AETHERFLOW_WORKER_CONCURRENCY": str(AT_ONCE)}
     await worker.start(command, cwd=ROOT, env=env)
     deadline = time.monotonic() + LIMIT_SECONDS
     try:

@@ -16,9 +16,11 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="aetherflow soak chaos", description=__doc__)
     parser.add_argument("--seed", type=int, default=1, help="what the plan is made from")
     parser.add_argument("--short", action="store_true", help="the plan of the ordinary tests")
+    parser.add_argument("--keep", action="store_true", help="leave the data and the logs there")
     given = parser.parse_args()
     began = time.monotonic()
-    verdict = asyncio.run(run_chaos(given.seed, SHORT if given.short else FULL, say))
+    plan = SHORT if given.short else FULL
+    verdict = asyncio.run(run_chaos(given.seed, plan, say, keep=given.keep))
     for name, value in verdict.figures.items():
         print(f"  {name}: {json.dumps(value)}")
     for complaint in verdict.complaints:

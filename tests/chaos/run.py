@@ -34,6 +34,7 @@ class Plan:
     workers: int
     faults: dict[str, int]
     settle_seconds: float = 150
+    lease_seconds: float = 15
 
 
 FULL = Plan(
@@ -57,8 +58,10 @@ FULL = Plan(
     },
 )
 
+# Shorter leases, as what is lost is waited for.
 SHORT = Plan(
     seconds=8,
+    lease_seconds=6,
     light_jobs=60,
     uploads=6,
     workers=2,
@@ -199,8 +202,10 @@ class Run:
         await asyncio.gather(*following, return_exceptions=True)
 
 
-async def run_chaos(seed: int, plan: Plan, say: Callable[[str], None]) -> Verdict:
+async def run_chaos(
+    seed: int, plan: Plan, say: Callable[[str], None], *, keep: bool = False
+) -> Verdict:
     """Runs one seed on servers of its own, in the main thread, and gives the verdict."""
-    async with Stand(plan.workers) as stand:
+    async with Stand(plan.workers, plan.lease_seconds, keep=keep) as stand:
         say(f"seed {seed}: everything runs in {stand.home}")
         return await Run(seed, plan, stand, say).go()

@@ -38,7 +38,10 @@ ROOT = Path(__file__).resolve().parents[2]
 class Stand:
     """Everything that runs; ``workers`` are the processes that faults are made in."""
 
-    def __init__(self, workers: int) -> None:
+    def __init__(self, workers: int, lease_seconds: float, *, keep: bool = False) -> None:
+        """``keep`` leaves the data and the logs where they are, for whoever looks into a fault."""
+        self._keep_folder = keep
+        self._lease_seconds = lease_seconds
         self._stack = contextlib.AsyncExitStack()
         self._count = workers
         self._keepers: list[asyncio.Task[None]] = []
@@ -64,7 +67,8 @@ class Stand:
         stack = self._stack
         self.home = Path(tempfile.mkdtemp(prefix="aetherflow-chaos-"))
         self.home.chmod(0o711)
-        stack.callback(shutil.rmtree, self.home, ignore_errors=True)
+        if not self._keep_folder:
+            stack.callback(shutil.rmtree, self.home, ignore_errors=True)
         self.folder = DataFolder(self.home / "data")
         stack.callback(self.folder.close)
         # As durable as those of `up`: what was committed must outlive the servers' deaths.
@@ -72,6 +76,8 @@ class Stand:
         self.owner_url = self.servers.postgres.url("aetherflow_owner")
         await asyncio.to_thread(upgrade, self.owner_url)
         await bootstrap(self.owner_url, "correct horse battery staple")
+        # Jobs of the dead hold their places until their leases run out; others are to go on beside.
+        await self.rows("update departments set max_running_jobs = 8")
         with socket.create_server(("127.0.0.1", 0)) as probe:
             api_port = probe.getsockname()[1]
         ports = {
@@ -126,7 +132,9 @@ class Stand:
             "AETHERFLOW_S3_BUCKET": BUCKET,
             "AETHERFLOW_S3_REGION": REGION,
             "AETHERFLOW_SECRET_KEY": self.folder.secret("secret_key"),
-            "AETHERFLOW_WORKER_CONCURRENCY": "3",
+            "AETHERFLOW_WORKER_CONCURRENCY": "5",
+            "AETHERFLOW_LEASE_SECONDS": str(self._lease_seconds),
+            "AETHERFLOW_LEASE_RENEW_SECONDS": str(self._lease_seconds / 3),
             "AWS_ACCESS_KEY_ID": s3.access_key,
             "AWS_SECRET_ACCESS_KEY": s3.secret_key,
             "PYTHONPATH": str(ROOT),

@@ -95,12 +95,14 @@ def _complaints(stand: Stand) -> dict[str, int]:
     """The last lines of all tracebacks in the logs of our processes."""
     found: Counter[str] = Counter()
     for path in stand.folder.logs.glob("[aw]*.log"):
-        inside = False
-        for line in path.read_text(errors="replace").splitlines():
-            inside = inside or line.startswith("Traceback")
-            if inside and line and not line.startswith((" ", "Traceback", "The above", "During")):
-                found[f"{path.stem.partition('-')[0]}: {line[:160]}"] += 1
-                inside = False
+        last = ""
+        for line in [*path.read_text(errors="replace").splitlines(), "20"]:
+            # A record begins with its year; what stands before it is the end of a traceback.
+            if line.startswith("20") and last:
+                found[f"{path.stem.partition('-')[0]}: {last[:160]}"] += 1
+                last = ""
+            elif not line.startswith(("20", " ")) and line:
+                last = line
     return dict(found.most_common(12))
 
 

@@ -200,10 +200,10 @@ def selection(kind: Any, depth: int) -> str:
     return "{ " + " ".join(parts) + " }"
 
 
-PASSES = {"Viewer", "OpenUpload", "JobEvent"}
+PASSES = {"Viewer", "OpenUpload", "JobEvent", "Queue", "DepartmentQueue"}
 """Types that are only what rows come in, as edges and payloads are."""
 
-VALUES = {"PageInfo", "Actor", "Role", "UploadPart", "RequestHeader", "DownloadUrl"}
+VALUES = {"PageInfo", "Actor", "Role", "UploadPart", "RequestHeader", "DownloadUrl", "WorkerLoad"}
 """Types that lead nowhere further."""
 
 
