@@ -22,6 +22,12 @@ class Bell(Protocol):
     async def heard(self, seconds: float) -> None:
         """Waits until events were written, or for at most ``seconds``."""
 
+    async def access(self) -> None:
+        """Says that what somebody may see or do has changed."""
+
+    async def changed(self, seconds: float) -> None:
+        """Waits until access has changed, or for at most ``seconds``."""
+
 
 class Silence:
     """A bell that nobody hears, for tools that start nothing which can't wait a second."""
@@ -33,5 +39,12 @@ class Silence:
         """Does nothing."""
 
     async def heard(self, seconds: float) -> None:
+        """Waits for all of ``seconds``."""
+        await asyncio.sleep(seconds)
+
+    async def access(self) -> None:
+        """Does nothing."""
+
+    async def changed(self, seconds: float) -> None:
         """Waits for all of ``seconds``."""
         await asyncio.sleep(seconds)

@@ -16,7 +16,7 @@ from domain.database import LOST, Row, translated
 from domain.errors import DomainError, Unauthenticated, Unavailable
 from domain.filters import weighed
 from domain.paging import MERGED_DEPARTMENTS, Page, Rows
-from domain.scope import Identity, Scope, opening
+from domain.scope import Identity, Scope, opening, opening_shared
 from domain.statements import Statement
 
 if TYPE_CHECKING:
@@ -37,9 +37,12 @@ SCOPE = Statement(
 
 
 class Reads:
-    """The reads of one operation, or of one event of a subscription."""
+    """The reads of one operation, or of one event of a subscription.
 
-    def __init__(self, database: Database, identity: Identity | None, hold: Hold) -> None:
+    ``identity`` is who reads; a `Scope` stands for all who share it, and None for nobody.
+    """
+
+    def __init__(self, database: Database, identity: Identity | Scope | None, hold: Hold) -> None:
         self._database = database
         self._identity = identity
         self._hold = hold
@@ -173,7 +176,11 @@ class Reads:
         if self._identity is None:
             message = "Sign in first: this needs an access token."
             raise Unauthenticated(message)
-        text = opening(self._identity, write=False)
+        text = (
+            opening_shared(self._identity)
+            if isinstance(self._identity, Scope)
+            else opening(self._identity, write=False)
+        )
         return await self._stack.enter_async_context(self._database.transaction(text, self._hold))
 
     async def _run(self, statement: Statement, arguments: list[Any]) -> list[Row]:

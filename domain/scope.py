@@ -29,6 +29,7 @@ USER_SQL = "(select nullif(current_setting('app.user_id', true), '')::uuid)"
 PERMISSIONS_SQL = "current_setting('app.permissions', true)"
 """The permissions of this transaction, split by commas."""
 
+_PERMISSION = re.compile(r"[a-z0-9_:-]{1,100}")
 _DEPARTMENT = re.compile(r"[a-z][a-z0-9_-]{0,49}|[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
 
@@ -89,6 +90,27 @@ def opening(identity: Identity, *, write: bool) -> str:
     return (
         f"begin isolation level {mode}; "  # noqa: S608 (see above)
         f"select * from begin_scope('{identity.user_id}', {session}, {narrow})"
+    )
+
+
+def opening_shared(scope: Scope) -> str:
+    """The text that opens a read for whoever has this scope, and for no account in particular.
+
+    What such a read gives is the same for all who share the scope: rows that an account would see
+    only because they are its own are not among it. The scope was taken by `begin_scope` a moment
+    before; what stands in the text are its UUIDs and permissions. Raises `ValueError` for words
+    that are no permissions.
+    """
+    for word in scope.permissions:
+        if not _PERMISSION.fullmatch(word):
+            raise ValueError(word)
+    departments = "{" + ",".join(str(key) for key in sorted(scope.departments)) + "}"
+    return (
+        "begin isolation level repeatable read read only; "
+        f"select set_config('app.user_id', '', true), "
+        f"set_config('app.department_ids', '{departments}', true), "
+        f"set_config('app.permissions', '{','.join(sorted(scope.permissions))}', true); "
+        f"select unnest('{departments}'::uuid[])"
     )
 
 

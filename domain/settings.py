@@ -57,6 +57,11 @@ class Settings(BaseSettings):
     operation_rows: int = Field(default=10_000, ge=1)
     """The most rows that the lists of one operation may give, each counted where it stands."""
 
+    sockets_per_user: int = Field(default=100, ge=1)
+    """How many sockets and event streams one account may hold open, and one address without any."""
+    subscriptions_per_user: int = Field(default=1000, ge=1)
+    """How many subscriptions one account may hold open, on all its sockets together."""
+
     lease_seconds: float = Field(default=15, gt=0)
     lease_renew_seconds: float = Field(default=5, gt=0)
     worker_concurrency: int = Field(default=2, ge=1)

@@ -10,43 +10,51 @@ from starlette.applications import Starlette
 
 from domain.database import Database
 from domain.identity.tokens import Tokens
+from domain.places import ProcessPlaces
 from domain.storage import Storage
+from graph.admission import admitted
 from graph.context import Context, Parts
 from graph.schema import schema
 from graph.transport.gateway import Gateway
-from graph.transport.operation import Credentials, RequestInfo
+from graph.transport.operation import Admission, Credentials
 from graph.transport.options import TransportOptions
 from graph.transport.pages import graphiql_page, page_routes
 from graph.transport.routes import graphql_routes
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
-    from datetime import datetime
+    from collections.abc import AsyncIterator, Callable
 
     from domain.bell import Bell
+    from domain.errors import DomainError
+    from domain.places import Places
     from domain.settings import Settings
 
 PAGES = Path(__file__).resolve().parent.parent / "web" / "dist"
 
 
-def create_app(settings: Settings, bell: Bell) -> Starlette:
-    """Builds the application; it connects at startup and refuses a database that is unfit."""
-    parts = Parts(settings, Database(settings), Storage(settings), bell, Tokens(settings))
+def create_app(settings: Settings, bell: Bell, places: Places | None = None) -> Starlette:
+    """Builds the application; it connects at startup and refuses a database that is unfit.
+
+    ``places`` counts what callers hold open; without it this process counts for itself.
+    """
+    parts = Parts(
+        settings,
+        Database(settings),
+        Storage(settings),
+        bell,
+        Tokens(settings),
+        places or ProcessPlaces(),
+    )
     gateway = Gateway(
         schema()._schema,  # noqa: SLF001 (graphql-core's schema has no public name in Strawberry)
         lambda credentials, request: Context(parts, credentials, request),
     )
     options = TransportOptions(allowed_origins=settings.allowed_origins)
 
-    async def check(credentials: Credentials) -> datetime | None:
-        request = RequestInfo("credentials", None, None, "websocket")
-        context = Context(parts, credentials, request)
-        try:
-            if context.identity is not None:
-                await context.reads.scope()
-        finally:
-            await context.close()
-        return context.claims.expires_at if context.claims else None
+    async def check(
+        credentials: Credentials, address: str | None, ended: Callable[[DomainError], None]
+    ) -> Admission:
+        return await admitted(parts, credentials, address, ended)
 
     @asynccontextmanager
     async def lifespan(_app: Starlette) -> AsyncIterator[None]:

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import strawberry
 
 from domain.database import Hold
 from domain.errors import DomainError, LimitExceeded, Unauthenticated
+from domain.identity.standing import Standings
+from domain.jobs.tail import Tail
+from domain.places import Places, ProcessPlaces
 from domain.reads import Reads
-from domain.scope import Identity, narrowed
+from domain.scope import Identity, Scope, narrowed
 from domain.work import working
 from graph.loaders import Loaders
 
@@ -27,7 +30,7 @@ if TYPE_CHECKING:
     from graph.transport.operation import Credentials, RequestInfo
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass
 class Parts:
     """What one process shares among all its operations."""
 
@@ -36,17 +39,38 @@ class Parts:
     storage: Storage
     bell: Bell
     tokens: Tokens
+    places: Places = field(default_factory=ProcessPlaces)
+    """What callers hold open."""
+    standings: Standings = field(init=False)
+    """What the callers of open streams may see and do."""
+    tail: Tail = field(init=False)
+    """The end of the event log."""
+
+    def __post_init__(self) -> None:
+        """Makes what follows the database."""
+        self.standings = Standings(self.database, self.bell)
+        self.tail = Tail(self.database, self.bell)
 
 
 class Context:
-    """One operation: who asks, its snapshot, its loaders, and the works that it opens."""
+    """One operation: who asks, its snapshot, its loaders, and the works that it opens.
 
-    def __init__(self, parts: Parts, credentials: Credentials, request: RequestInfo) -> None:
+    ``shared`` is the scope of all who follow the same events: nobody in particular asks then.
+    """
+
+    def __init__(
+        self,
+        parts: Parts,
+        credentials: Credentials,
+        request: RequestInfo,
+        shared: Scope | None = None,
+    ) -> None:
         self.parts = parts
         self.request = request
         self.request_id = request.request_id
         self.failure: BaseException | None = None
         self.claims: AccessClaims | None = None
+        self._shared = shared
         self._identity: Identity | None = None
         self._refusal: DomainError | None = None
         self._hold = Hold()
@@ -122,6 +146,11 @@ class Context:
         self._identity = Identity(user_id, session_id)
         self._renew()
 
+    def next_event(self) -> None:
+        """Ends one of several events of one snapshot, and notes a statement that failed in it."""
+        self.failure = self.failure or self._reads.failure
+        self._rows = 0
+
     async def end_event(self) -> None:
         """Ends the snapshot and gives its connection back; the next read opens a fresh one."""
         await self._reads.close()
@@ -133,15 +162,6 @@ class Context:
         """Ends the operation."""
         await self._reads.close()
         self.failure = self.failure or self._reads.failure
-
-    def narrowed_to(self, department: str) -> Reads:
-        """A snapshot of its own over one department and all below it; the caller closes it."""
-        identity = self.signed_in
-        return Reads(
-            self.parts.database,
-            Identity(identity.user_id, identity.session_id, narrowed(department)),
-            self._hold,
-        )
 
     def _identify(self, credentials: Credentials) -> None:
         if credentials.authorization is None:
@@ -156,7 +176,7 @@ class Context:
         )
 
     def _renew(self) -> None:
-        self._reads = Reads(self.parts.database, self._identity, self._hold)
+        self._reads = Reads(self.parts.database, self._shared or self._identity, self._hold)
         self._loaders = Loaders(self._reads)
 
 

@@ -17,7 +17,8 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-CHANNEL = "aetherflow:events"
+EVENTS = "aetherflow:events"
+ACCESS = "aetherflow:access"
 RETRY_SECONDS = 1.0
 RING_SECONDS = 1.0
 """How long a ring may hold up whoever rings: a Redis that hangs is as good as none."""
@@ -38,16 +39,17 @@ def packed(value: Any) -> bytes:
 
 
 class RedisBell:
-    """Rings through Redis, and listens to its channel once somebody waits for events."""
+    """Rings through Redis, and listens to its channels once somebody waits for one."""
 
     def __init__(self, settings: Settings) -> None:
         self._settings = redis_settings(settings)
         self._redis: ArqRedis | None = None
         self._listener: asyncio.Task[None] | None = None
         self._teller: asyncio.Task[None] | None = None
+        self._untold: set[str] = set()
         self._news = asyncio.Event()
         self._connecting = asyncio.Lock()
-        self._heard = asyncio.Event()
+        self._heard = {EVENTS: asyncio.Event(), ACCESS: asyncio.Event()}
 
     async def close(self) -> None:
         """Stops listening and disconnects."""
@@ -70,27 +72,44 @@ class RedisBell:
 
         Nobody waits for Redis, and what is said while it is being told is told once.
         """
-        self._wake()
-        self._news.set()
-        if self._teller is None:
-            self._teller = asyncio.create_task(self._tell())
+        self._say(EVENTS)
 
     async def heard(self, seconds: float) -> None:
         """Waits until events were written, or for at most ``seconds``."""
-        if self._listener is None:
-            self._listener = asyncio.create_task(self._listen())
-        heard = self._heard
-        with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(heard.wait(), seconds)
+        await self._wait(EVENTS, seconds)
+
+    async def access(self) -> None:
+        """Says that what somebody may see or do has changed, as `events` says it."""
+        self._say(ACCESS)
+
+    async def changed(self, seconds: float) -> None:
+        """Waits until access has changed, or for at most ``seconds``."""
+        await self._wait(ACCESS, seconds)
+
+    def _say(self, channel: str) -> None:
+        self._wake(channel)
+        self._untold.add(channel)
+        self._news.set()
+        if self._teller is None:
+            self._teller = asyncio.create_task(self._tell())
 
     async def _tell(self) -> None:
         while True:
             await self._news.wait()
             self._news.clear()
-            with contextlib.suppress(*FAULTS):
-                async with asyncio.timeout(RING_SECONDS):
-                    redis = await self._connected()
-                    await redis.publish(CHANNEL, b"")
+            channels, self._untold = self._untold, set()
+            for channel in channels:
+                with contextlib.suppress(*FAULTS):
+                    async with asyncio.timeout(RING_SECONDS):
+                        redis = await self._connected()
+                        await redis.publish(channel, b"")
+
+    async def _wait(self, channel: str, seconds: float) -> None:
+        if self._listener is None:
+            self._listener = asyncio.create_task(self._listen())
+        heard = self._heard[channel]
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(heard.wait(), seconds)
 
     async def _connected(self) -> ArqRedis:
         async with self._connecting:
@@ -100,21 +119,23 @@ class RedisBell:
                 )
             return self._redis
 
-    def _wake(self) -> None:
+    def _wake(self, channel: str) -> None:
         # Whoever waits holds the old event; who comes later waits for the next one.
-        self._heard.set()
-        self._heard = asyncio.Event()
+        self._heard[channel].set()
+        self._heard[channel] = asyncio.Event()
 
     async def _listen(self) -> None:
         while True:
             try:
                 redis = await self._connected()
-                async with redis.pubsub() as channel:
-                    await channel.subscribe(CHANNEL)
+                async with redis.pubsub() as heard:
+                    await heard.subscribe(*self._heard)
                     # Something may have rung while nobody listened.
-                    self._wake()
-                    async for _ in channel.listen():
-                        self._wake()
+                    for channel in self._heard:
+                        self._wake(channel)
+                    async for message in heard.listen():
+                        if message["type"] == "message":
+                            self._wake(message["channel"].decode())
             except FAULTS as error:
                 log.warning("the bell can't be heard, looking every second instead: %s", error)
             await asyncio.sleep(RETRY_SECONDS)

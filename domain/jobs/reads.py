@@ -19,9 +19,9 @@ from sqlalchemy import (
 )
 
 from domain.catalog.models import Dataset
-from domain.errors import CursorExpired, InvalidInput
+from domain.errors import CursorExpired, InvalidInput, NotFound
 from domain.filters import Condition, Operator
-from domain.jobs.models import Job, JobEvent, JobStatus
+from domain.jobs.models import FINAL, Job, JobEvent, JobStatus
 from domain.paging import Page, each_department, visible
 from domain.scope import permitted
 from domain.statements import columns, kept
@@ -39,7 +39,11 @@ KEPT = timedelta(days=90)
 """How long events are kept; the sweeper deletes older ones."""
 
 BATCH = 200
+TOUCHED = 1000
+"""How many events one look at the end of the log takes in."""
+
 SNAPSHOT_JOBS = 100
+LAST_ID = 2**63 - 1
 
 ACTIVE = (Condition("status", Operator.IN, [JobStatus.QUEUED, JobStatus.PROCESSING]),)
 
@@ -107,18 +111,58 @@ async def snapshot(reads: Reads, topic: Topic) -> tuple[list[Row], Cursor]:
     Both come from one transaction. Of a dataset its newest jobs come, of a department its active
     ones, at most ``SNAPSHOT_JOBS``, the oldest first.
     """
-    mark = await reads.row(_high_water(topic.column), key=topic.key)
+    mark = await high_water(reads, topic)
     if topic.column == "scope":
         jobs = (await reads.page(Job, Page(SNAPSHOT_JOBS, conditions=ACTIVE))).rows
     else:
         jobs = await reads.rows(_jobs(topic.column), key=topic.key, size=SNAPSHOT_JOBS)
-    last = mark["id"] if mark is not None else None
-    return jobs[::-1], Cursor(last or 0, datetime.now(UTC))
+    return jobs[::-1], Cursor(mark, datetime.now(UTC))
 
 
-async def events_after(reads: Reads, topic: Topic, event_id: int) -> list[Row]:
-    """The next events of a topic after ``event_id``, at most ``BATCH``, in commit order."""
-    return await reads.rows(_events(topic.column), key=topic.key, after=event_id, size=BATCH)
+async def events_after(
+    reads: Reads, topic: Topic, event_id: int, until: int = LAST_ID
+) -> list[Row]:
+    """The next events of a topic after one id and up to another, at most ``BATCH``, as committed.
+
+    Their order is that of their commits, so none will come before the last of them any more.
+    """
+    return await reads.rows(
+        _events(topic.column), key=topic.key, after=event_id, until=until, size=BATCH
+    )
+
+
+async def is_over(reads: Reads, topic: Topic) -> bool:
+    """Whether nothing more will happen: the one job that is followed has ended.
+
+    Raises `NotFound` when what is followed can't be seen.
+    """
+    if topic.key is None:
+        return False
+    row = (await reads.by_keys(topic.model, [topic.key])).get(topic.key)
+    if row is None:
+        message = "There is nothing with this id to follow."
+        raise NotFound(message)
+    return topic.column == "job_id" and row.status in FINAL
+
+
+async def touched(reads: Reads, position: int) -> list[Row]:
+    """Whose events came after ``position``, at most ``TOUCHED``, in the departments of the scope.
+
+    Its permissions don't matter here, because what an event tells is not among it.
+    """
+    return await reads.rows(_touched(), after=position, size=TOUCHED)
+
+
+async def end_of_log(reads: Reads) -> int:
+    """The id of the last event in the departments of the scope, whatever its permissions."""
+    mark = await reads.row(_end())
+    return (mark["id"] if mark is not None else None) or 0
+
+
+async def high_water(reads: Reads, topic: Topic) -> int:
+    """The id of the last event of a topic, 0 where there is none."""
+    mark = await reads.row(_high_water(topic.column), key=topic.key)
+    return (mark["id"] if mark is not None else None) or 0
 
 
 def cursor_of(event: Row) -> Cursor:
@@ -146,7 +190,10 @@ def _events(column: str) -> tuple[Select[Any], type[JobEvent]]:
     limit = bindparam("size", type_=Integer())
     chosen = (
         select(*columns(JobEvent))
-        .where(JobEvent.id > bindparam("after", type_=BigInteger()))
+        .where(
+            JobEvent.id > bindparam("after", type_=BigInteger()),
+            JobEvent.id <= bindparam("until", type_=BigInteger()),
+        )
         .order_by(JobEvent.id)
         .limit(limit)
     )
@@ -158,6 +205,36 @@ def _events(column: str) -> tuple[Select[Any], type[JobEvent]]:
     own = _of(departments, chosen).lateral("e")
     merged = select(*own.c).select_from(departments.join(own, true()))
     return merged.order_by(own.c.id).limit(limit), JobEvent
+
+
+TOUCHING = (JobEvent.id, JobEvent.job_id, JobEvent.dataset_id, JobEvent.department_id)
+
+
+@kept
+def _end() -> tuple[Select[Any], None]:
+    departments = each_department()
+    mine = JobEvent.department_id == departments.c.department
+    own = select(JobEvent.id).where(mine).order_by(JobEvent.id.desc()).limit(1).lateral("e")
+    return select(func.max(own.c.id).label("id")).select_from(departments.join(own, true())), None
+
+
+@kept
+def _touched() -> tuple[Select[Any], None]:
+    # As above, each department's events come from its own index.
+    limit = bindparam("size", type_=Integer())
+    departments = each_department()
+    own = (
+        select(*TOUCHING)
+        .where(
+            JobEvent.department_id == departments.c.department,
+            JobEvent.id > bindparam("after", type_=BigInteger()),
+        )
+        .order_by(JobEvent.id)
+        .limit(limit)
+        .lateral("e")
+    )
+    merged = select(*own.c).select_from(departments.join(own, true()))
+    return merged.order_by(own.c.id).limit(limit), None
 
 
 def _of(departments: Subquery, events: Select[Any]) -> Select[Any]:

@@ -14,9 +14,21 @@ from starlette.types import Receive, Send
 from domain.errors import DomainError, ErrorCode, InvalidInput, LimitExceeded
 from graph.transport.completion import stopped
 from graph.transport.encoding import encoded, encoded_errors
+from graph.transport.feeds import Following
+from graph.transport.frames import SendText
 from graph.transport.gateway import Gateway, ResponseStream
-from graph.transport.messages import CloseCode, CloseError, Message, read, written
+from graph.transport.live import Entry
+from graph.transport.messages import (
+    TAIL,
+    CloseCode,
+    CloseError,
+    Message,
+    head_of_next,
+    read,
+    written,
+)
 from graph.transport.operation import (
+    Admission,
     CredentialCheck,
     Credentials,
     OperationRequest,
@@ -34,13 +46,19 @@ log = logging.getLogger(__name__)
 
 PING = written("ping")
 UNANSWERED_PINGS = 2
+REFUSALS = {
+    ErrorCode.UNAVAILABLE: CloseCode.UNAVAILABLE,
+    ErrorCode.RATE_LIMITED: CloseCode.TOO_MANY_SOCKETS,
+}
+"""What a refusal of the whole socket closes it with; any other one is 4403."""
 
 
 class Connection:
     """Reads a client's messages, runs its operations, and sends what they give.
 
     ``client`` is its address and user agent; ``credentials`` are those of the headers, which
-    browsers can't set, so what ``connection_init`` says goes before them.
+    browsers can't set, so what ``connection_init`` says goes before them. ``send_text`` is how the
+    server sends ready bytes at once, where it can.
     """
 
     def __init__(
@@ -52,6 +70,7 @@ class Connection:
         client: tuple[str | None, str | None],
         receive: Receive,
         send: Send,
+        send_text: SendText | None = None,
     ) -> None:
         self._gateway = gateway
         self._options = options
@@ -60,13 +79,16 @@ class Connection:
         self._client = client
         self._receive = receive
         self._send = send
+        self._send_text = send_text
         self._loop = asyncio.get_running_loop()
-        self._outbox: Outbox[str] = Outbox(options.outbox_messages, options.outbox_bytes)
+        self._outbox = Outbox(options.outbox_messages, options.outbox_bytes)
         self._ended: asyncio.Future[CloseError] = self._loop.create_future()
         self._operations: dict[str, asyncio.Task[None]] = {}
         self._running: set[asyncio.Task[None]] = set()
         """Also those that were completed by the client and are still cleaning up."""
         self._timers: dict[str, asyncio.TimerHandle] = {}
+        self._admission: Admission | None = None
+        self._sending = False
         self._initiated = False
         self._acknowledged = False
         self._unanswered_pings = 0
@@ -86,6 +108,8 @@ class Connection:
             # An operation that is stopped while the reader goes on could be followed by another.
             await stopped(reader, writer)
             await stopped(*self._running)
+            if self._admission is not None:
+                self._admission.close()
         if self._ended.done():
             await self._close(self._ended.result())
 
@@ -125,13 +149,13 @@ class Connection:
             named[0] or self._credentials.authorization, named[1] or self._credentials.department
         )
         try:
-            expiry = await self._check(self._credentials)
+            self._admission = await self._check(self._credentials, self._client[0], self._revoked)
         except DomainError as error:
-            busy = error.code is ErrorCode.UNAVAILABLE
-            code = CloseCode.UNAVAILABLE if busy else CloseCode.FORBIDDEN
-            raise CloseError(code, error.message) from error
+            raise CloseError(
+                REFUSALS.get(error.code, CloseCode.FORBIDDEN), error.message
+            ) from error
         self._timers.pop("init").cancel()
-        if (timer := at(expiry, self._expired)) is not None:
+        if (timer := at(self._admission.expires_at, self._expired)) is not None:
             self._timers["expiry"] = timer
         self._later("ping", self._options.ping_seconds, self._ping)
         self._acknowledged = True
@@ -184,10 +208,24 @@ class Connection:
         task = asyncio.current_task()
         async with aclosing(stream) as results:
             async for result in results:
+                if isinstance(result, Following):
+                    return await result.into(_OperationSink(self, id_, task))
                 if result.refusal is not None:
                     return result
                 await self._outbox.put(written("next", id_, encoded(result, request_id)), task)
         return None
+
+    def send_now(self, *parts: bytes, sender: object) -> bool:
+        """Sends a message at once, unless others wait before it or the client has to read first."""
+        if self._send_text is None:
+            return self._outbox.offer(b"".join(parts), sender)
+        if self._sending or len(self._outbox):
+            return False
+        return self._send_text(*parts)
+
+    async def send_later(self, *parts: bytes, sender: object) -> None:
+        """Sends a message as soon as there is room for it."""
+        await self._outbox.put(b"".join(parts), sender)
 
     def _refuse_too_many(self) -> None:
         most = self._options.operations_per_socket
@@ -201,13 +239,15 @@ class Connection:
     async def _write(self) -> None:
         while True:
             message = await self._outbox.get()
+            self._sending = True
             self._later("slow", self._options.slow_reader_seconds, self._reads_nothing)
             try:
-                await self._send({"type": "websocket.send", "text": message})
+                await self._send({"type": "websocket.send", "text": message.decode()})
             except (OSError, RuntimeError):
                 # The client has gone, or the server has closed the socket under us.
                 return
             self._timers.pop("slow").cancel()
+            self._sending = False
 
     async def _close(self, close: CloseError) -> None:
         # To a client that reads nothing the reason can't get through, unless it reads again soon.
@@ -230,6 +270,9 @@ class Connection:
     def _expired(self) -> None:
         self._end(CloseCode.FORBIDDEN, "The access token has expired.")
 
+    def _revoked(self, error: DomainError) -> None:
+        self._end(CloseCode.FORBIDDEN, error.message)
+
     def _reads_nothing(self) -> None:
         self._end(CloseCode.SLOW_READER, "Slow reader: connect again, go on after your cursor.")
 
@@ -243,3 +286,20 @@ class Connection:
         self._unanswered_pings += 1
         self._outbox.offer(PING)
         self._later("ping", self._options.ping_seconds, self._ping)
+
+
+class _OperationSink:
+    """Where the entries of one operation go."""
+
+    def __init__(self, connection: Connection, id_: str, sender: object) -> None:
+        self._connection = connection
+        self._head = head_of_next(id_)
+        self._sender = sender
+
+    def offer(self, entry: Entry) -> bool:
+        """Sends an entry if that can be done at once."""
+        return self._connection.send_now(self._head, entry.payload, TAIL, sender=self._sender)
+
+    async def put(self, entry: Entry) -> None:
+        """Sends an entry as soon as there is room for it."""
+        await self._connection.send_later(self._head, entry.payload, TAIL, sender=self._sender)

@@ -14,6 +14,10 @@ from domain.errors import InvalidInput
 from graph.executor.execution import ColumnarExecutor
 from graph.transport.completion import to_completion
 from graph.transport.documents import Documents
+from graph.transport.encoding import encoded_entry
+from graph.transport.feed import Execute
+from graph.transport.feeds import Feeds, Following, operation_key
+from graph.transport.live import Entry, LiveSource, SharedContext
 from graph.transport.operation import (
     ContextFactory,
     Credentials,
@@ -31,10 +35,13 @@ from graph.transport.streams import OpenStreams
 
 
 class ResponseStream:
-    """The answers of one operation, which end with its context's closing: always ``aclose`` it."""
+    """The answers of one operation, which end with its context's closing: always ``aclose`` it.
+
+    What others follow too comes as one `Following`, which goes into the transport's sink by itself.
+    """
 
     def __init__(
-        self, results: AsyncGenerator[OperationResult, None], context: OperationContext
+        self, results: AsyncGenerator[OperationResult | Following, None], context: OperationContext
     ) -> None:
         self._results = results
         self._context = context
@@ -42,7 +49,7 @@ class ResponseStream:
     def __aiter__(self) -> Self:
         return self
 
-    async def __anext__(self) -> OperationResult:
+    async def __anext__(self) -> OperationResult | Following:
         return await anext(self._results)
 
     async def aclose(self) -> None:
@@ -77,6 +84,7 @@ class Gateway:
         self._executor_class = execution_context_class or ColumnarExecutor
         self._documents = Documents(schema, document_cache_size)
         self.streams = OpenStreams()
+        self.feeds = Feeds()
 
     async def shutdown(self, seconds: float = 5) -> None:
         """Ends all sockets and event streams, so that their clients go on elsewhere.
@@ -156,18 +164,25 @@ class Gateway:
 
     async def _events(
         self, request: OperationRequest, context: OperationContext
-    ) -> AsyncGenerator[OperationResult, None]:
+    ) -> AsyncGenerator[OperationResult | Following, None]:
         executor = self._executor(request, context)
         if isinstance(executor, list):
             yield refused_with(executor, context.request_id)
             return
         source: AsyncIterator[Any] | None = None
+        live: LiveSource | None = None
         try:
             opened = create_source_event_stream(executor)
             if inspect.isawaitable(opened):
                 opened = await opened
             if isinstance(opened, ExecutionResult):
                 yield refused_with(opened.errors or [], context.request_id)
+                return
+            if isinstance(opened, LiveSource):
+                live = opened
+                # Nothing is held while the subscription follows what it shares with others.
+                await to_completion(context.end_event())
+                yield self._following(request, live, context.request_id)
                 return
             source = aiter(opened)
             async for payload in source:
@@ -183,11 +198,33 @@ class Gateway:
         except Exception as error:  # noqa: BLE001 (whatever it is, it is mapped, masked and logged)
             yield refused(error, context.request_id)
         finally:
+            if live is not None:
+                live.close()
             if source is not None and (close := getattr(source, "aclose", None)) is not None:
                 await to_completion(close())
 
+    def _following(
+        self, request: OperationRequest, source: LiveSource, request_id: str
+    ) -> Following:
+        def begin(context: SharedContext) -> Execute:
+            executor = self._executor(request, context)
+            assert not isinstance(executor, list)  # noqa: S101 (it was built before for the source)
+
+            async def execute(payload: object, place: int) -> Entry:
+                outcome = await _completed(
+                    executor.build_per_event_executor(payload), serially=False
+                )
+                result = executed(outcome.data, outcome.errors, context.request_id)
+                return encoded_entry(result, context.request_id, place)
+
+            return execute
+
+        document = self._documents.get(request.query).node
+        operation = operation_key(request, document)
+        return Following(self.feeds, source, operation, begin, request_id)
+
     def _executor(
-        self, request: OperationRequest, context: OperationContext
+        self, request: OperationRequest, context: OperationContext | SharedContext
     ) -> Executor[Any] | list[GraphQLError]:
         document = self._documents.get(request.query)
         if document.errors:

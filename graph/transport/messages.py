@@ -1,7 +1,7 @@
 """The messages of ``graphql-transport-ws``, and the codes that its sockets are closed with.
 
 The protocol is the one of the graphql-ws library, whose clients reconnect by themselves after
-4403, 4408, 4413, 4499 and 1012, and give up after 4400, 4401, 4406, 4409 and 4429.
+4403, 4408, 4413, 4430, 4499 and 1012, and give up after 4400, 4401, 4406, 4409 and 4429.
 """
 
 from __future__ import annotations
@@ -27,13 +27,15 @@ class CloseCode(IntEnum):
     UNAUTHORIZED = 4401
     """An operation came before the acknowledgement."""
     FORBIDDEN = 4403
-    """The credentials were refused, or have expired."""
+    """The credentials were refused, have expired, or were revoked."""
     SUBPROTOCOL = 4406
     INIT_TIMEOUT = 4408
     DUPLICATE_ID = 4409
     SLOW_READER = 4413
     """The client did not read: connect again, and go on after the last cursor."""
     TOO_MANY_INITS = 4429
+    TOO_MANY_SOCKETS = 4430
+    """The account has as many sockets open as it may: close one, then connect again."""
     SILENT = 4499
     """The client answered no ping."""
     INTERNAL = 4500
@@ -87,14 +89,22 @@ def read(text: str | None, longest: int) -> Message:
     return Message(kind, id_, payload, "\\u0000" in text)
 
 
-def written(kind: str, id_: str | None = None, payload: bytes | None = None) -> str:
+def written(kind: str, id_: str | None = None, payload: bytes | None = None) -> bytes:
     """Writes a message to a client; the payload is JSON already, so that it can be shared."""
     parts = [b'{"type":"%b"' % kind.encode()]
     if id_ is not None:
         parts.append(b'"id":' + orjson.dumps(id_))
     if payload is not None:
         parts.append(b'"payload":' + payload)
-    return (b",".join(parts) + b"}").decode()
+    return b",".join(parts) + b"}"
+
+
+def head_of_next(id_: str) -> bytes:
+    """What stands before the payload of an operation's ``next`` message; `TAIL` comes after it."""
+    return b'{"type":"next","id":' + orjson.dumps(id_) + b',"payload":'
+
+
+TAIL = b"}"
 
 
 def _invalid(reason: str) -> CloseError:

@@ -58,10 +58,23 @@ ContextFactory = Callable[[Credentials, RequestInfo], OperationContext]
 """Makes an operation's context; raises a `DomainError` to refuse the caller."""
 
 
-CredentialCheck = Callable[[Credentials], Awaitable[datetime | None]]
-"""Checks the caller of something that lasts, and tells when its credentials expire, if ever.
+class Admission(Protocol):
+    """What lets a socket or an event stream last."""
 
-Raises a `DomainError` to refuse the caller.
+    expires_at: datetime | None
+    """When its credentials expire, if ever."""
+
+    def close(self) -> None:
+        """Says that it has ended."""
+
+
+CredentialCheck = Callable[
+    [Credentials, str | None, Callable[[DomainError], None]], Awaitable[Admission]
+]
+"""Checks the caller of something that lasts, whose address comes second.
+
+What comes third is called once the credentials hold no longer. Raises a `DomainError` to refuse the
+caller.
 """
 
 

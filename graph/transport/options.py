@@ -27,7 +27,7 @@ class TransportOptions:
     outbox_messages: int = 64
     """How many messages may wait for a client; its operations pause while so many do."""
     outbox_bytes: int = MiB
-    """How many characters or bytes may wait for a client, but one message always may."""
+    """How many bytes may wait for a client, but one message always may."""
     slow_reader_seconds: float = 30
     """A client that reads nothing for so long while messages wait for it is closed."""
     heartbeat_seconds: float = 15

@@ -4,15 +4,12 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from typing import Generic, TypeVar
-
-Message = TypeVar("Message", str, bytes)
 
 
-class Outbox(Generic[Message]):
+class Outbox:
     """A queue of encoded messages between a client's operations and its connection.
 
-    It is full at ``messages`` messages or ``size`` characters or bytes, whichever comes first, but
+    It is full at ``messages`` messages or ``size`` bytes, whichever comes first, but
     always takes one message, however long. While it is full, ``put`` waits, so an operation
     produces no faster than its client reads.
     """
@@ -20,17 +17,20 @@ class Outbox(Generic[Message]):
     def __init__(self, messages: int, size: int) -> None:
         self._messages = messages
         self._size = size
-        self._waiting: deque[tuple[Message, object]] = deque()
+        self._waiting: deque[tuple[bytes, object]] = deque()
         self._waiting_size = 0
         self._readable = asyncio.Event()
         self._writable = asyncio.Event()
+
+    def __len__(self) -> int:
+        return len(self._waiting)
 
     @property
     def full(self) -> bool:
         """Whether the next message has to wait."""
         return len(self._waiting) >= self._messages or self._waiting_size >= self._size
 
-    def offer(self, message: Message, sender: object = None) -> bool:
+    def offer(self, message: bytes, sender: object = None) -> bool:
         """Adds a message unless it is full; tells whether it did."""
         if self.full:
             return False
@@ -39,13 +39,13 @@ class Outbox(Generic[Message]):
         self._readable.set()
         return True
 
-    async def put(self, message: Message, sender: object = None) -> None:
+    async def put(self, message: bytes, sender: object = None) -> None:
         """Adds a message as soon as there is room; ``sender`` is what ``drop`` knows it by."""
         while not self.offer(message, sender):
             self._writable.clear()
             await self._writable.wait()
 
-    async def get(self) -> Message:
+    async def get(self) -> bytes:
         """Takes the oldest message out, waiting for one."""
         while not self._waiting:
             self._readable.clear()

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 import uvicorn
 
+from graph.transport.frames import FrameProtocol
+
 if TYPE_CHECKING:
     from starlette.types import ASGIApp
 
@@ -45,7 +47,7 @@ def server_config(
         port=port,
         loop="uvloop",
         http="httptools",
-        ws="websockets-sansio",
+        ws=FrameProtocol,
         # The protocol's own pings find dead clients, and a compressed message would be unpacked
         # before its size is known.
         ws_ping_interval=None,

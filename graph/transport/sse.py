@@ -9,19 +9,20 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import re
 from contextlib import aclosing, suppress
-from datetime import datetime
 from typing import Any
 
-from domain.errors import Unauthenticated, Unavailable
+from domain.errors import DomainError, Unauthenticated, Unavailable
 from graph.transport.call import Call
 from graph.transport.completion import stopped
-from graph.transport.encoding import encoded
+from graph.transport.encoding import cursor_of, encoded
+from graph.transport.feeds import Following
 from graph.transport.gateway import Gateway, ResponseStream
 from graph.transport.http import answer_result
+from graph.transport.live import Entry
 from graph.transport.negotiation import EVENT_STREAM, JSON
 from graph.transport.operation import (
+    Admission,
     CredentialCheck,
     OperationRequest,
     OperationResult,
@@ -38,8 +39,6 @@ HEARTBEAT = b":\n\n"
 # Without the empty data a browser's EventSource would not deliver the event.
 COMPLETE = b"event: complete\ndata:\n\n"
 UNBUFFERED = ((b"x-accel-buffering", b"no"),)
-# A cursor is opaque, but its line must stay one line.
-CURSOR = re.compile(r"[!-~]{1,200}")
 
 
 class EventStreams:
@@ -55,28 +54,54 @@ class EventStreams:
         try:
             if self._gateway.streams.closing:
                 raise Unavailable("This server is shutting down: ask again.")  # noqa: TRY301 (caught and answered below, as what the check raises is)
-            expiry = await self._check(call.credentials)
-            stream = self._gateway.subscribe(request, call.credentials, call.info(streamed=True))
-        except RefusedError as refusal:
-            await answer_result(call, refusal.result, JSON)
-            return
+            ends = _Ends(call)
+            admission = await self._check(call.credentials, call.address, ends.refuse)
         except Exception as error:  # noqa: BLE001 (whatever it is, it is masked and logged)
             await answer_result(call, refused(error, call.request_id), JSON)
             return
-        await _EventStream(call, stream, self._options).run(self._gateway, expiry)
+        try:
+            stream = self._gateway.subscribe(request, call.credentials, call.info(streamed=True))
+            await _EventStream(call, stream, ends, self._options).run(self._gateway, admission)
+        except RefusedError as refusal:
+            await answer_result(call, refusal.result, JSON)
+        finally:
+            admission.close()
+
+
+class _Ends:
+    """How a stream ends before its operation does: with these last bytes."""
+
+    def __init__(self, call: Call) -> None:
+        self._request_id = call.request_id
+        self.last: asyncio.Future[bytes] = asyncio.get_running_loop().create_future()
+
+    def end(self, last: bytes) -> None:
+        """Ends the stream."""
+        if not self.last.done():
+            self.last.set_result(last)
+
+    def refuse(self, error: DomainError) -> None:
+        """Ends the stream because its caller may no longer have it."""
+        self.end(event(refused(error, self._request_id), self._request_id) + COMPLETE)
+
+    def expire(self) -> None:
+        """Ends the stream because its token has expired."""
+        self.refuse(Unauthenticated("The access token has expired."))
 
 
 class _EventStream:
     """One open stream: a task runs the operation, one sends, one watches for the client's leave."""
 
-    def __init__(self, call: Call, stream: ResponseStream, options: TransportOptions) -> None:
+    def __init__(
+        self, call: Call, stream: ResponseStream, ends: _Ends, options: TransportOptions
+    ) -> None:
         self._call = call
         self._stream = stream
+        self._ends = ends
         self._options = options
-        self._outbox: Outbox[bytes] = Outbox(options.outbox_messages, options.outbox_bytes)
-        self._ended: asyncio.Future[bytes] = asyncio.get_running_loop().create_future()
+        self._outbox = Outbox(options.outbox_messages, options.outbox_bytes)
 
-    async def run(self, gateway: Gateway, expiry: datetime | None) -> None:
+    async def run(self, gateway: Gateway, admission: Admission) -> None:
         """Streams until the operation, its client or this server ends, or the token expires."""
         # The producer takes its first step before anything can stop it, so it closes its stream.
         producer = asyncio.create_task(self._produce())
@@ -84,30 +109,27 @@ class _EventStream:
         watcher = asyncio.create_task(self._call.gone())
         expires: asyncio.TimerHandle | None = None
         try:
-            expires = at(expiry, self._expire)
-            with gateway.streams.opened(lambda: self._end(b"")):
-                watched: set[asyncio.Future[Any]] = {writer, watcher, self._ended}
+            expires = at(admission.expires_at, self._ends.expire)
+            with gateway.streams.opened(lambda: self._ends.end(b"")):
+                watched: set[asyncio.Future[Any]] = {writer, watcher, self._ends.last}
                 await asyncio.wait(watched, return_when=asyncio.FIRST_COMPLETED)
         finally:
             if expires is not None:
                 expires.cancel()
             await stopped(producer, writer, watcher)
-        if self._ended.done():
+        if self._ends.last.done():
             with suppress(TimeoutError):
-                await self._send(self._ended.result(), more=False)
-
-    def _end(self, last: bytes) -> None:
-        if not self._ended.done():
-            self._ended.set_result(last)
-
-    def _expire(self) -> None:
-        error = Unauthenticated("The access token has expired.")
-        self._end(event(refused(error, self._call.request_id), self._call.request_id) + COMPLETE)
+                await self._send(self._ends.last.result(), more=False)
 
     async def _produce(self) -> None:
         async with aclosing(self._stream) as results:
             async for result in results:
-                await self._outbox.put(event(result, self._call.request_id))
+                if isinstance(result, Following):
+                    refusal = await result.into(_EventSink(self._outbox))
+                    if refusal is not None:
+                        await self._outbox.put(event(refusal, self._call.request_id))
+                else:
+                    await self._outbox.put(event(result, self._call.request_id))
         await self._outbox.put(COMPLETE)
 
     async def _write(self) -> None:
@@ -132,18 +154,26 @@ class _EventStream:
             )
 
 
+class _EventSink:
+    """Where the entries of a shared stream go."""
+
+    def __init__(self, outbox: Outbox) -> None:
+        self._outbox = outbox
+
+    def offer(self, entry: Entry) -> bool:
+        """Hands an entry to the writer if there is room for it."""
+        return self._outbox.offer(_event(entry.payload, entry.cursor))
+
+    async def put(self, entry: Entry) -> None:
+        """Hands an entry to the writer as soon as there is room for it."""
+        await self._outbox.put(_event(entry.payload, entry.cursor))
+
+
 def event(result: OperationResult, request_id: str) -> bytes:
     """Writes a result as a ``next`` event, with the cursor of what it is about as its id."""
-    name = b"event: next\n"
-    if (cursor := _cursor(result)) is not None:
-        name += b"id: " + cursor + b"\n"
-    return name + b"data: " + encoded(result, request_id) + b"\n\n"
+    return _event(encoded(result, request_id), cursor_of(result))
 
 
-def _cursor(result: OperationResult) -> bytes | None:
-    for payload in (result.data or {}).values():
-        cursor = payload.get("cursor") if isinstance(payload, dict) else None
-        if isinstance(cursor, str) and CURSOR.fullmatch(cursor):
-            return cursor.encode()
-        break
-    return None
+def _event(payload: bytes, cursor: bytes | None) -> bytes:
+    name = b"" if cursor is None else b"id: " + cursor + b"\n"
+    return b"event: next\n" + name + b"data: " + payload + b"\n\n"

@@ -7,6 +7,7 @@ from urllib.parse import urlsplit
 from starlette.types import Receive, Scope, Send
 
 from graph.transport.connection import Connection
+from graph.transport.frames import EXTENSION
 from graph.transport.gateway import Gateway
 from graph.transport.messages import SUBPROTOCOL, CloseCode
 from graph.transport.operation import CredentialCheck, Credentials
@@ -46,6 +47,7 @@ class WebSocketEndpoint:
             (client[0] if client else None, headers.get(b"user-agent")),
             receive,
             send,
+            scope.get("extensions", {}).get(EXTENSION),
         )
         await connection.run()
 

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from tests.conftest import Servers
 
 MIGRATIONS = Path(__file__).parent.parent.parent / "migrations"
-REVISIONS = ("0001", "0002", "0003", "0004", "0005", "0009")
+REVISIONS = ("0001", "0002", "0003", "0004", "0005", "0006", "0009")
 
 
 @pytest.fixture

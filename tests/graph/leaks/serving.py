@@ -41,6 +41,14 @@ class OwnBell:
         self._rung.set()
         self._rung = asyncio.Event()
 
+    async def access(self) -> None:
+        """Wakes all who wait."""
+        await self.events()
+
+    async def changed(self, seconds: float) -> None:
+        """Waits for the next ring."""
+        await self.heard(seconds)
+
     async def heard(self, seconds: float) -> None:
         """Waits for the next ring."""
         try:

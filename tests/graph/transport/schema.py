@@ -13,6 +13,9 @@ import strawberry
 from domain.errors import CursorExpired, InvalidInput, Unauthenticated
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from domain.errors import DomainError
     from graph.transport.operation import Credentials, RequestInfo
 
 
@@ -30,6 +33,8 @@ class Ledger:
     done: list[str] = field(default_factory=list)
     started: asyncio.Event = field(default_factory=asyncio.Event)
     token_seconds: float = 0
+    admitted: int = 0
+    revoke: Callable[[DomainError], None] | None = None
 
     @property
     def open(self) -> int:

@@ -13,7 +13,8 @@ import uvicorn
 from starlette.applications import Starlette
 from starlette.responses import PlainTextResponse, Response
 
-from domain.errors import Forbidden, Unauthenticated, Unavailable
+from domain.errors import DomainError, Forbidden, RateLimited, Unauthenticated, Unavailable
+from graph.transport.frames import FrameProtocol
 from graph.transport.gateway import Gateway
 from graph.transport.operation import Credentials, OperationRequest, RequestInfo
 from graph.transport.options import TransportOptions
@@ -21,7 +22,7 @@ from graph.transport.routes import graphql_routes
 from tests.graph.transport.schema import Context, Ledger, schema
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Callable
 
     from starlette.requests import Request
 
@@ -46,6 +47,18 @@ def asked(query: str, **variables: object) -> OperationRequest:
 
 def info_of(request_id: str = "r1") -> RequestInfo:
     return RequestInfo(request_id, None, None, "http")
+
+
+class Admitted:
+    """What holds a place until it is closed."""
+
+    def __init__(self, ledger: Ledger, expires_at: datetime | None = None) -> None:
+        self.expires_at = expires_at
+        self._ledger = ledger
+        ledger.admitted += 1
+
+    def close(self) -> None:
+        self._ledger.admitted -= 1
 
 
 @dataclass
@@ -80,7 +93,10 @@ class Served:
 
 
 def app_of(gateway: Gateway, options: TransportOptions, ledger: Ledger) -> Starlette:
-    async def check(credentials: Credentials) -> datetime | None:
+    async def check(
+        credentials: Credentials, _address: str | None, ended: Callable[[DomainError], None]
+    ) -> Admitted:
+        ledger.revoke = ended
         match credentials.authorization:
             case "Bearer forbidden":
                 raise Forbidden("No.")
@@ -92,8 +108,12 @@ def app_of(gateway: Gateway, options: TransportOptions, ledger: Ledger) -> Starl
                 message = "secret"
                 raise RuntimeError(message)
             case "Bearer short":
-                return datetime.now(UTC) + timedelta(seconds=ledger.token_seconds)
-        return None
+                return Admitted(
+                    ledger, datetime.now(UTC) + timedelta(seconds=ledger.token_seconds)
+                )
+            case "Bearer crowded":
+                raise RateLimited("Close some first.")
+        return Admitted(ledger)
 
     async def page(_request: Request) -> Response:
         return PlainTextResponse("the page", media_type="text/html")
@@ -113,7 +133,9 @@ async def serving(
     with socket.socket() as listener:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listener.bind(("127.0.0.1", port))
-        config = uvicorn.Config(app, log_level="critical", lifespan="off", access_log=False)
+        config = uvicorn.Config(
+            app, log_level="critical", lifespan="off", access_log=False, ws=FrameProtocol
+        )
         config.load()
         server = uvicorn.Server(config)
         server.lifespan = config.lifespan_class(config)
@@ -125,3 +147,4 @@ async def serving(
         finally:
             await served.stop()
     await ledger.settled()
+    assert ledger.admitted == 0

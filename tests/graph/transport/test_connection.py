@@ -9,7 +9,7 @@ from graph.transport.connection import Connection
 from graph.transport.operation import Credentials
 from graph.transport.options import TransportOptions
 from tests.graph.transport.schema import Ledger
-from tests.graph.transport.serving import gateway_of
+from tests.graph.transport.serving import Admitted, gateway_of
 
 
 class Pipe:
@@ -38,8 +38,8 @@ class Pipe:
 
 
 def connected(pipe: Pipe, ledger: Ledger) -> asyncio.Task[None]:
-    async def check(_credentials: Credentials) -> None:
-        return None
+    async def check(_credentials: Credentials, _address: str | None, _ended: object) -> Admitted:
+        return Admitted(ledger)
 
     connection = Connection(
         gateway_of(ledger),

@@ -1,0 +1,20 @@
+"""What many callers may see and do at once, for the streams that are kept open for them."""
+
+from __future__ import annotations
+
+from migrations.support import run, run_file
+
+revision = "0006"
+down_revision = "0005"
+branch_labels = None
+depends_on = None
+
+
+def upgrade() -> None:
+    """Makes the function."""
+    run_file("0006_functions.sql")
+
+
+def downgrade() -> None:
+    """Drops it."""
+    run("drop function standings(uuid[], uuid[], text[])")
