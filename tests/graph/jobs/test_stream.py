@@ -1,0 +1,320 @@
+"""Every subscriber's sequence is the log's, however it comes, goes and reads."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from domain.jobs import reads
+from graph.transport import feed, gateway
+from tests.graph.asking import Counter
+from tests.graph.jobs.following import DEPARTMENT, JOB, Follower, left
+
+if TYPE_CHECKING:
+    from tests.graph.jobs.conftest import Place
+    from tests.graph.jobs.following import Process
+
+
+def job_id(place: Place) -> dict[str, str]:
+    from graph.scalars import encoded_id
+
+    return {"job": encoded_id("Job", place.job.id)}
+
+
+async def test_begins_with_a_snapshot_and_goes_on_with_what_happens(
+    process: Process, place: Place
+) -> None:
+    await process.say(place.job, "before")
+    follower = process.follow(place.person, DEPARTMENT, place.topic)
+    async with left(follower):
+        await process.attached(1)
+        await process.say(place.job, "one", "two")
+        await follower.until(2)
+    assert [event["kind"] for event in follower.events] == ["SNAPSHOT", "MESSAGE", "MESSAGE"]
+    assert follower.messages == ["one", "two"]
+
+
+async def test_goes_on_after_a_cursor(process: Process, place: Place) -> None:
+    first = process.follow(place.person, DEPARTMENT, place.topic)
+    await process.attached(1)
+    await process.say(place.job, "one", "two")
+    await first.until(2)
+    await first.leave()
+    await process.say(place.job, "three")
+    after = {"after": first.events[1]["cursor"]}
+    second = process.follow(place.person, DEPARTMENT, place.topic | after)
+    async with left(second):
+        await second.until(2)
+        await process.say(place.job, "four")
+        await second.until(3)
+    assert second.messages == ["two", "three", "four"]
+    assert second.events[0]["kind"] == "MESSAGE"
+
+
+async def test_one_execution_and_one_encoding_serve_all_who_follow(
+    process: Process, place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    encodings = []
+    encoded = gateway.encoded_entry
+
+    def counted(*args: Any) -> Any:
+        encodings.append(args)
+        return encoded(*args)
+
+    monkeypatch.setattr(gateway, "encoded_entry", counted)
+    counter = Counter(monkeypatch)
+    colleague = await place.rows.person(place.department_id)
+    people = [place.person, colleague]
+    watching = [process.follow(people[n % 2], JOB, job_id(place)) for n in range(100)]
+    async with left(*watching):
+        await process.attached(100)
+        encodings.clear()
+        counter.sent()
+        for text in ("one", "two", "three"):
+            await process.say(place.job, text)
+            await asyncio.gather(*(each.until(1) for each in watching))
+            await asyncio.sleep(0.05)
+        await asyncio.gather(*(each.until(3) for each in watching))
+        sent = counter.sent()
+    assert len(encodings) == 3
+    assert len(process.gateway.feeds) == 0
+    # For each event: the writer's two, the tail's two, and the feed's opening, rows, job and the
+    # job that the event's field selects. A few more are looks for nothing.
+    assert len(sent) < 3 * 8 + 10
+    assert all(each.messages == ["one", "two", "three"] for each in watching)
+
+
+async def test_what_differs_is_not_shared(process: Process, place: Place) -> None:
+    lesser = await place.rows.person(place.department_id, roles=("viewer",))
+    wider = await place.rows.person(
+        await place.rows.connection.fetchval(
+            "select parent_id from departments where id = $1", place.department_id
+        )
+    )
+    watching = [
+        process.follow(place.person, DEPARTMENT, place.topic),
+        process.follow(place.person, DEPARTMENT, place.topic | {"after": None}),
+        process.follow(lesser, DEPARTMENT, place.topic),
+        process.follow(wider, DEPARTMENT, place.topic),
+        process.follow(place.person, DEPARTMENT + " ", place.topic),
+        process.follow(place.person, JOB, job_id(place)),
+        # What the caller may see beside the job is more than what the others may.
+        process.follow(wider, JOB, job_id(place)),
+    ]
+    async with left(*watching):
+        await process.attached(len(watching))
+        sizes = sorted(map(len, process.gateway.feeds._feeds.values()))
+        assert sizes == [1, 1, 1, 1, 3]
+        await process.say(place.job, "one")
+        await asyncio.gather(*(each.until(1) for each in watching))
+
+
+async def test_who_comes_back_together_has_what_was_missed_executed_once(
+    process: Process, place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = process.follow(place.person, DEPARTMENT, place.topic)
+    await process.attached(1)
+    for number in range(10):
+        await process.say(place.job, str(number))
+    await first.until(10)
+    await first.leave()
+    encodings = []
+    encoded = gateway.encoded_entry
+    monkeypatch.setattr(
+        gateway, "encoded_entry", lambda *args: encodings.append(args) or encoded(*args)
+    )
+    cursors = [event["cursor"] for event in first.events]
+    watching = [
+        process.follow(place.person, DEPARTMENT, place.topic | {"after": cursors[5 + n % 4]})
+        for n in range(100)
+    ]
+    async with left(*watching):
+        await process.attached(100)
+    # After the fifth of ten events, four are missed by those that saw the fewest.
+    for n, each in enumerate(watching):
+        assert each.messages == [str(number) for number in range(5 + n % 4, 10)]
+    assert len(encodings) == 5
+
+
+async def test_ends_by_itself_when_the_job_does(process: Process, place: Place) -> None:
+    follower = process.follow(place.person, JOB, job_id(place))
+    late = process.follow(place.person, DEPARTMENT, place.topic)
+    async with left(late):
+        await process.attached(2)
+        await process.say(place.job, "running")
+        await place.rows.connection.execute(
+            "update jobs set status = 'cancelled', completed_at = now() where id = $1",
+            place.job.id,
+        )
+        await process.say(place.job, "ended", status="cancelled")
+        await follower.ended()
+        assert follower.refusal is None
+        assert follower.messages == ["running", "ended"]
+        assert follower.events[-1]["job"] == {"status": "CANCELLED"}
+        # Whoever missed only the end of the stream is not left waiting, and gets nothing twice.
+        again = process.follow(place.person, JOB, job_id(place) | {"after": follower.cursor})
+        await again.ended()
+        assert again.events == []
+        before = follower.events[-2]["cursor"]
+        again = process.follow(place.person, JOB, job_id(place) | {"after": before})
+        await again.ended()
+        assert again.messages == ["ended"]
+        whole = process.follow(place.person, JOB, job_id(place))
+        await whole.ended()
+        assert [event["kind"] for event in whole.events] == ["SNAPSHOT"]
+        await late.until(2)
+
+
+async def test_status_changes_alone_end_with_the_job(process: Process, place: Place) -> None:
+    query = "subscription ($job: ID!) { jobStatusChanged(jobId: $job) { status } }"
+    follower = process.follow(place.person, query, job_id(place))
+    follower._take = lambda entry: follower.events.append(entry)  # type: ignore[method-assign]
+    await process.attached(1)
+    await process.say(place.job, "passed over")
+    for status, end in (("processing", "null"), ("succeeded", "now()")):
+        await place.rows.connection.execute(
+            f"update jobs set status = $2, completed_at = {end}, "  # noqa: S608
+            "lease_expires_at = case $2 when 'processing' then now() end where id = $1",
+            place.job.id,
+            status,
+        )
+        await process.say(place.job, status, status=status)
+        await asyncio.sleep(0.1)
+    await follower.ended()
+    assert [b"QUEUED" in e.payload for e in follower.events] == [True, False, False]
+    assert [b"SUCCEEDED" in e.payload for e in follower.events] == [False, False, True]
+
+
+async def test_idle_subscriptions_cost_one_look_a_process(
+    process: Process, place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    jobs = [await place.rows.job(place.department_id, place.person.id) for _ in range(30)]
+    from graph.scalars import encoded_id
+
+    watching = [
+        process.follow(place.person, JOB, {"job": encoded_id("Job", job.id)}) for job in jobs
+    ]
+    async with left(*watching):
+        await process.attached(30)
+        await asyncio.sleep(0.1)
+        counter = Counter(monkeypatch)
+        await asyncio.sleep(3)
+        sent = counter.sent()
+        # Each second a look takes an opening and a statement; standings take two in three.
+        assert 4 <= len(sent) <= 12
+
+
+async def test_a_slow_reader_holds_up_nobody_and_misses_nothing(
+    process: Process, place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(feed, "KEPT_ENTRIES", 8)
+    slow = process.follow(place.person, DEPARTMENT, place.topic)
+    quick = process.follow(place.person, DEPARTMENT, place.topic)
+    async with left(slow, quick):
+        await process.attached(2)
+        slow.reads.clear()
+        for number in range(40):
+            await process.say(place.job, str(number))
+            await quick.until(number + 1)
+        assert slow.messages == []
+        slow.reads.set()
+        await slow.until(40)
+        await process.attached(2)
+        await process.say(place.job, "40")
+        await slow.until(41)
+    assert slow.messages == quick.messages == [str(number) for number in range(41)]
+
+
+@pytest.mark.parametrize("seed", [1, 2, 3])
+async def test_each_sequence_is_the_logs_whoever_comes_and_goes(
+    process: Process, place: Place, monkeypatch: pytest.MonkeyPatch, seed: int
+) -> None:
+    """Random joins, leaves, cursors, readers and bursts, with little kept and short batches."""
+    dice = random.Random(seed)
+    monkeypatch.setattr(feed, "KEPT_ENTRIES", 12)
+    monkeypatch.setattr(feed, "KEPT_SECONDS", 0.3)
+    monkeypatch.setattr(reads, "BATCH", 7)
+    jobs = [place.job, await place.rows.job(place.department_id, place.person.id)]
+    other = await place.rows.department()
+    stranger = await place.rows.job(other, (await place.rows.person(other)).id)
+    written = 0
+
+    async def write() -> None:
+        nonlocal written
+        for _ in range(60):
+            burst = [str(written + n) for n in range(dice.choice((1, 1, 1, 3, 20)))]
+            written += len(burst)
+            await process.say(dice.choice(jobs), *burst)
+            if dice.random() < 0.3:
+                await process.say(stranger, "not yours")
+            await asyncio.sleep(dice.choice((0, 0, 0.005, 0.02)))
+
+    async def live(first: Follower) -> list[Follower]:
+        """Follows, leaves, comes back with its last cursor, and reads slowly at times."""
+        lives = [first]
+        while not writing.done():
+            await asyncio.sleep(dice.random() * 0.1)
+            match dice.randrange(3):
+                case 0:
+                    lives[-1].reads.clear()
+                    await asyncio.sleep(dice.random() * 0.1)
+                    lives[-1].reads.set()
+                case 1:
+                    await lives[-1].leave()
+                    after = next((f.cursor for f in reversed(lives) if f.cursor), None)
+                    topic = place.topic | {"after": after}
+                    lives.append(process.follow(place.person, DEPARTMENT, topic))
+        return lives
+
+    starts = [process.follow(place.person, DEPARTMENT, place.topic) for _ in range(12)]
+    await process.attached(12)
+    writing = asyncio.create_task(write())
+    histories = await asyncio.gather(*(live(start) for start in starts))
+    await writing
+    try:
+        for lives in histories:
+            async with asyncio.timeout(20):
+                while sum(len(each.messages) for each in lives) < written:  # noqa: ASYNC110
+                    await asyncio.sleep(0.01)
+        await asyncio.sleep(0.1)
+        for lives in histories:
+            seen = [message for each in lives for message in each.messages]
+            assert seen == [str(number) for number in range(written)]
+    finally:
+        for lives in histories:
+            await lives[-1].leave()
+
+
+async def test_waits_out_a_database_that_does_not_answer(
+    process: Process, place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from domain.errors import Unavailable
+
+    monkeypatch.setattr(feed, "RETRY_SECONDS", 0.05)
+    follower = process.follow(place.person, DEPARTMENT, place.topic)
+    async with left(follower):
+        await process.attached(1)
+        taken = process.parts.database._acquired
+        failed = 0
+
+        async def away() -> Any:
+            nonlocal failed
+            failed += 1
+            message = "The database does not answer."
+            raise Unavailable(message)
+
+        await process.say(place.job, "one")
+        await follower.until(1)
+        await place.rows.event(place.job, message="two")
+        monkeypatch.setattr(process.parts.database, "_acquired", away)
+        await process.bell.events()
+        while failed < 1:  # noqa: ASYNC110
+            await asyncio.sleep(0.02)
+        monkeypatch.setattr(process.parts.database, "_acquired", taken)
+        await follower.until(2)
+    assert follower.messages == ["one", "two"]
+
+
