@@ -61,6 +61,7 @@ class Work:
         self._cleared = False
         self._events: list[dict[str, Any]] = []
         self._rings: list[str | None] = []
+        self._access_changed = False
         self.identity = identity
         self.scope = scope
 
@@ -162,6 +163,10 @@ class Work:
     def ring(self, message_id: str | None = None) -> None:
         """Has the workers' bell rung once this is committed, with an id for the message."""
         self._rings.append(message_id)
+
+    def access_changed(self) -> None:
+        """Has all who keep streams open look again at what their callers may see and do."""
+        self._access_changed = True
 
     async def once(self, operation: str, key: str | None, given: Mapping[str, Any]) -> UUID | None:
         """Takes an idempotency key; gives the id of what it made before, or None when it is new.
@@ -288,3 +293,5 @@ async def _ring(work: Work, bell: Bell) -> None:
         await bell.events()
     for message_id in work._rings:  # noqa: SLF001 (the rest of a Work's end)
         await bell.work(message_id)
+    if work._access_changed:  # noqa: SLF001 (the rest of a Work's end)
+        await bell.access()

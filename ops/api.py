@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import resource
 import signal
 from typing import TYPE_CHECKING
 
@@ -14,6 +15,7 @@ from graph.transport.server import GatewayServer, server_config
 from ops.bell import RedisBell
 from ops.configuration import require_database
 from ops.logs import log_to_stderr
+from ops.places import RedisPlaces
 
 if TYPE_CHECKING:
     from domain.settings import Settings
@@ -36,8 +38,9 @@ def run_api(settings: Settings, host: str, port: int) -> None:
 async def _serve(settings: Settings, host: str, port: int) -> None:
     # Asked here, an unfit database is a sentence; asked by the application alone, a traceback.
     await require_database(settings)
-    bell = RedisBell(settings)
-    app = create_app(settings, bell)
+    _allow_many_sockets()
+    bell, places = RedisBell(settings), RedisPlaces(settings)
+    app = create_app(settings, bell, places)
     config = server_config(app, app.state.options, host=host, port=port)
     # Anyone can write these headers, so they count only where the operator names the proxies.
     config.proxy_headers = TRUSTED_PROXIES in os.environ
@@ -47,4 +50,11 @@ async def _serve(settings: Settings, host: str, port: int) -> None:
     try:
         await GatewayServer(config, app.state.gateway).serve()
     finally:
+        await places.close()
         await bell.close()
+
+
+def _allow_many_sockets() -> None:
+    """Lets the process have as many files open as it may: each socket is one."""
+    most = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))

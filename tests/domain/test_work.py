@@ -95,6 +95,12 @@ class Listening:
     async def heard(self, seconds: float) -> None:
         await asyncio.sleep(seconds)
 
+    async def access(self) -> None:
+        await self._note("access")
+
+    async def changed(self, seconds: float) -> None:
+        await asyncio.sleep(seconds)
+
 
 async def test_commits_what_was_required(place: Place) -> None:
     async with place.work() as work:

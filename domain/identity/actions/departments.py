@@ -82,6 +82,7 @@ async def create_department(
         message = f"The code {new.code!r} is taken by another department."
         raise Duplicate(message)
     await work.made(idempotency_key, department_id)
+    work.access_changed()
     return department_id
 
 
@@ -125,6 +126,7 @@ async def move_department(work: Work, reference: UUID | str, parent_reference: U
         .where(Department.id == department.id, visible(Department))
         .values(parent_id=parent.id)
     )
+    work.access_changed()
     return _id(department)
 
 

@@ -46,6 +46,7 @@ async def assign_role(work: Work, user_id: UUID, role_name: str) -> None:
         .values(user_id=user_id, role_id=role.id, assigned_by=work.user_id)
         .on_conflict_do_nothing()
     )
+    work.access_changed()
 
 
 async def revoke_role(work: Work, user_id: UUID, role_name: str) -> None:
@@ -60,6 +61,7 @@ async def revoke_role(work: Work, user_id: UUID, role_name: str) -> None:
     await work.rows(
         delete(UserRole).where(UserRole.user_id == user_id, UserRole.role_id == role.id)
     )
+    work.access_changed()
     await keep_an_administrator(work, departments)
 
 
@@ -78,6 +80,7 @@ async def assign_department(work: Work, user_id: UUID, reference: UUID | str) ->
         .values(user_id=user_id, department_id=department.id, assigned_by=work.user_id)
         .on_conflict_do_nothing()
     )
+    work.access_changed()
 
 
 async def remove_department(work: Work, user_id: UUID, reference: UUID | str) -> None:
@@ -100,4 +103,5 @@ async def remove_department(work: Work, user_id: UUID, reference: UUID | str) ->
             UserDepartment.user_id == user_id, UserDepartment.department_id == department.id
         )
     )
+    work.access_changed()
     await keep_an_administrator(work, departments)

@@ -172,6 +172,7 @@ async def revoke_other_sessions(work: Work, kept_session: UUID | None) -> None:
         )
         .values(revoked_at=func.now(), revoked_reason=RevokedReason.PASSWORD_CHANGED)
     )
+    work.access_changed()
 
 
 async def _revoke(work: Work, session_id: UUID | None, reason: RevokedReason) -> None:
@@ -184,6 +185,7 @@ async def _revoke(work: Work, session_id: UUID | None, reason: RevokedReason) ->
         )
         .values(revoked_at=func.now(), revoked_reason=reason)
     )
+    work.access_changed()
 
 
 def _signed_in(tokens: Tokens, user_id: UUID, session_id: UUID, refresh_token: str) -> SignedIn:

@@ -118,6 +118,7 @@ async def deactivate_user(work: Work, user_id: UUID) -> None:
         raise Forbidden(message)
     if user.is_active:
         await _set(work, user_id, is_active=False)
+        work.access_changed()
         await keep_an_administrator(work, departments)
 
 

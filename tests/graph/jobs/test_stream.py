@@ -4,23 +4,25 @@ from __future__ import annotations
 
 import asyncio
 import random
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from domain.errors import Unavailable
 from domain.jobs import reads
+from graph.scalars import encoded_id
 from graph.transport import feed, gateway
 from tests.graph.asking import Counter
-from tests.graph.jobs.following import DEPARTMENT, JOB, Follower, left
+from tests.graph.jobs.following import DEPARTMENT, JOB, Follower, Process, left
 
 if TYPE_CHECKING:
+    from domain.database import Database, Row
+    from domain.settings import Settings
     from tests.graph.jobs.conftest import Place
-    from tests.graph.jobs.following import Process
 
 
 def job_id(place: Place) -> dict[str, str]:
-    from graph.scalars import encoded_id
-
     return {"job": encoded_id("Job", place.job.id)}
 
 
@@ -171,7 +173,7 @@ async def test_ends_by_itself_when_the_job_does(process: Process, place: Place) 
 async def test_status_changes_alone_end_with_the_job(process: Process, place: Place) -> None:
     query = "subscription ($job: ID!) { jobStatusChanged(jobId: $job) { status } }"
     follower = process.follow(place.person, query, job_id(place))
-    follower._take = lambda entry: follower.events.append(entry)  # type: ignore[method-assign]
+    follower._take = follower.events.append  # type: ignore[method-assign, assignment]
     await process.attached(1)
     await process.say(place.job, "passed over")
     for status, end in (("processing", "null"), ("succeeded", "now()")):
@@ -192,8 +194,6 @@ async def test_idle_subscriptions_cost_one_look_a_process(
     process: Process, place: Place, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     jobs = [await place.rows.job(place.department_id, place.person.id) for _ in range(30)]
-    from graph.scalars import encoded_id
-
     watching = [
         process.follow(place.person, JOB, {"job": encoded_id("Job", job.id)}) for job in jobs
     ]
@@ -228,71 +228,76 @@ async def test_a_slow_reader_holds_up_nobody_and_misses_nothing(
     assert slow.messages == quick.messages == [str(number) for number in range(41)]
 
 
+@dataclass
+class Crowd:
+    """Subscribers that come, go, come back and read slowly, while bursts of events are written."""
+
+    process: Process
+    place: Place
+    dice: random.Random
+    written: int = 0
+    is_writing: bool = True
+
+    async def write(self, *jobs: Row, stranger: Row) -> None:
+        for _ in range(60):
+            size = self.dice.choice((1, 1, 1, 3, 20))
+            burst = [str(self.written + n) for n in range(size)]
+            self.written += size
+            await self.process.say(self.dice.choice(jobs), *burst)
+            if self.dice.random() < 0.3:
+                await self.process.say(stranger, "not yours")
+            await asyncio.sleep(self.dice.choice((0, 0, 0.005, 0.02)))
+        self.is_writing = False
+
+    async def life(self) -> list[Follower]:
+        lives = [self.process.follow(self.place.person, DEPARTMENT, self.place.topic)]
+        while self.is_writing:
+            await asyncio.sleep(self.dice.random() * 0.1)
+            match self.dice.randrange(3):
+                case 0:
+                    lives[-1].reads.clear()
+                    await asyncio.sleep(self.dice.random() * 0.1)
+                    lives[-1].reads.set()
+                case 1:
+                    await lives[-1].leave()
+                    after = next((each.cursor for each in reversed(lives) if each.cursor), None)
+                    topic = self.place.topic | {"after": after}
+                    lives.append(self.process.follow(self.place.person, DEPARTMENT, topic))
+        return lives
+
+    async def caught_up(self, lives: list[Follower]) -> list[str]:
+        async with asyncio.timeout(20):
+            while sum(len(each.messages) for each in lives) < self.written:  # noqa: ASYNC110
+                await asyncio.sleep(0.01)
+        await asyncio.sleep(0.05)
+        await lives[-1].leave()
+        return [message for each in lives for message in each.messages]
+
+
 @pytest.mark.parametrize("seed", [1, 2, 3])
 async def test_each_sequence_is_the_logs_whoever_comes_and_goes(
     process: Process, place: Place, monkeypatch: pytest.MonkeyPatch, seed: int
 ) -> None:
-    """Random joins, leaves, cursors, readers and bursts, with little kept and short batches."""
-    dice = random.Random(seed)
+    # Little is kept, batches are short, and others get their turn after each second delivery.
     monkeypatch.setattr(feed, "KEPT_ENTRIES", 12)
     monkeypatch.setattr(feed, "KEPT_SECONDS", 0.3)
+    monkeypatch.setattr(feed, "DELIVERED_AT_ONCE", 2)
     monkeypatch.setattr(reads, "BATCH", 7)
-    jobs = [place.job, await place.rows.job(place.department_id, place.person.id)]
     other = await place.rows.department()
     stranger = await place.rows.job(other, (await place.rows.person(other)).id)
-    written = 0
-
-    async def write() -> None:
-        nonlocal written
-        for _ in range(60):
-            burst = [str(written + n) for n in range(dice.choice((1, 1, 1, 3, 20)))]
-            written += len(burst)
-            await process.say(dice.choice(jobs), *burst)
-            if dice.random() < 0.3:
-                await process.say(stranger, "not yours")
-            await asyncio.sleep(dice.choice((0, 0, 0.005, 0.02)))
-
-    async def live(first: Follower) -> list[Follower]:
-        """Follows, leaves, comes back with its last cursor, and reads slowly at times."""
-        lives = [first]
-        while not writing.done():
-            await asyncio.sleep(dice.random() * 0.1)
-            match dice.randrange(3):
-                case 0:
-                    lives[-1].reads.clear()
-                    await asyncio.sleep(dice.random() * 0.1)
-                    lives[-1].reads.set()
-                case 1:
-                    await lives[-1].leave()
-                    after = next((f.cursor for f in reversed(lives) if f.cursor), None)
-                    topic = place.topic | {"after": after}
-                    lives.append(process.follow(place.person, DEPARTMENT, topic))
-        return lives
-
-    starts = [process.follow(place.person, DEPARTMENT, place.topic) for _ in range(12)]
+    second = await place.rows.job(place.department_id, place.person.id)
+    crowd = Crowd(process, place, random.Random(seed))  # noqa: S311 (it guards nothing)
+    lives = [asyncio.create_task(crowd.life()) for _ in range(12)]
     await process.attached(12)
-    writing = asyncio.create_task(write())
-    histories = await asyncio.gather(*(live(start) for start in starts))
-    await writing
-    try:
-        for lives in histories:
-            async with asyncio.timeout(20):
-                while sum(len(each.messages) for each in lives) < written:  # noqa: ASYNC110
-                    await asyncio.sleep(0.01)
-        await asyncio.sleep(0.1)
-        for lives in histories:
-            seen = [message for each in lives for message in each.messages]
-            assert seen == [str(number) for number in range(written)]
-    finally:
-        for lives in histories:
-            await lives[-1].leave()
+    await crowd.write(place.job, second, stranger=stranger)
+    histories = [await life for life in lives]
+    for history in histories:
+        assert await crowd.caught_up(history) == [str(number) for number in range(crowd.written)]
 
 
 async def test_waits_out_a_database_that_does_not_answer(
     process: Process, place: Place, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from domain.errors import Unavailable
-
     monkeypatch.setattr(feed, "RETRY_SECONDS", 0.05)
     follower = process.follow(place.person, DEPARTMENT, place.topic)
     async with left(follower):
@@ -318,3 +323,26 @@ async def test_waits_out_a_database_that_does_not_answer(
     assert follower.messages == ["one", "two"]
 
 
+async def test_who_comes_from_a_faster_process_gets_nothing_twice(
+    process: Process, place: Place, settings: Settings, database: Database
+) -> None:
+    slower = Process(settings, database, process.parts.tokens)
+    quick = process.follow(place.person, DEPARTMENT, place.topic)
+    waiting = slower.follow(place.person, DEPARTMENT, place.topic)
+    async with left(quick, waiting):
+        await process.attached(1)
+        await slower.attached(1)
+        await slower.say(place.job, "zero")
+        await waiting.until(1)
+        # The bell of one process is not heard in the other, which looks by itself only later.
+        await process.say(place.job, "one", "two")
+        await quick.until(3)
+        assert waiting.messages == ["zero"]
+        mover = slower.follow(place.person, DEPARTMENT, place.topic | {"after": quick.cursor})
+        async with left(mover):
+            await slower.attached(2)
+            await slower.say(place.job, "three")
+            await mover.until(1)
+            await waiting.until(4)
+            assert mover.messages == ["three"]
+            assert waiting.messages == ["zero", "one", "two", "three"]

@@ -108,9 +108,7 @@ def app_of(gateway: Gateway, options: TransportOptions, ledger: Ledger) -> Starl
                 message = "secret"
                 raise RuntimeError(message)
             case "Bearer short":
-                return Admitted(
-                    ledger, datetime.now(UTC) + timedelta(seconds=ledger.token_seconds)
-                )
+                return Admitted(ledger, datetime.now(UTC) + timedelta(seconds=ledger.token_seconds))
             case "Bearer crowded":
                 raise RateLimited("Close some first.")
         return Admitted(ledger)
