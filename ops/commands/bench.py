@@ -3,30 +3,30 @@
 from __future__ import annotations
 
 import argparse
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
 
 from ops.bench.graph.cases import BESIDE, CASES, PAIR
 from ops.bench.graph.shapes import NAMES
 from ops.commands.arguments import add_word
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from ops.commands.arguments import Words
+
+LONGEST_SECONDS = 600
 
 DESCRIPTION = """\
 Measures the product on this machine, on servers of its own in a temporary folder, and prints rows
 of bench, case, metric, value, unit, reference and ratio. A ratio is the value over the same metric
-of the reference, both measured in that run, in turn, several times; values are medians.
+of the reference, both measured in that run, in turn, several times; values are medians."""
 
-  upload   a generated CSV goes in by multipart, through validation and etl; the etl is compared
-           with bare DuckDB that writes the same CSV as Parquet
-  jobs     from the commit of startJob to the worker's start, and how many empty jobs a second one
-           worker gets done, both compared with bare arq
-  graph    queries over 100,000 datasets with their jobs and results, compared with this server on
-           the stock executor, with Strawberry as its documentation teaches to use it, and with
-           endpoints that are written by hand, all on one database with row-level security
-  operations
-           what dashboards ask of a hundred thousand datasets, over HTTP and under row-level
-           security, compared with the same SQL by hand"""
+EXAMPLES = """\
+  ./aetherflow bench jobs
+  ./aetherflow bench upload --size 200MB --json
+  ./aetherflow bench graph --cases nested-20/1,nested-20/16"""
 
 GRAPH_DESCRIPTION = f"""\
 Loads datasets, jobs and results, and asks in each round, for each case, four servers in turn: this
@@ -42,122 +42,6 @@ process of their own. A case names a shape and how many clients ask at once:
   {PAIR}   nested-20/16 of two processes on one port, compared with one process
 
 Ratios of requests per second are better above 1, all others below."""
-
-EXAMPLES = """\
-  ./aetherflow bench jobs
-  ./aetherflow bench upload --size 200MB --json
-  ./aetherflow bench graph --cases nested-20/1,nested-20/16"""
-
-
-LONGEST_SECONDS = 600
-
-
-def add_to(words: Words) -> None:
-    """Adds the word and the benches below it."""
-    parser = add_word(
-        words,
-        "bench",
-        run,
-        summary="measure the product on this machine",
-        description=DESCRIPTION,
-        examples=EXAMPLES,
-    )
-    benches = parser.add_subparsers(dest="bench", metavar="NAME", required=True, title="benches")
-    upload = add_word(
-        benches,
-        "upload",
-        run,
-        summary="a large file through upload, validation and etl",
-        description=DESCRIPTION,
-    )
-    upload.add_argument(
-        "--size", type=size, default=10**9, help="the CSV's size (default: 1GB)", metavar="SIZE"
-    )
-    upload.add_argument(
-        "--rounds", type=count, default=3, help="how often etl and DuckDB run (default: 3)"
-    )
-    jobs = add_word(
-        benches,
-        "jobs",
-        run,
-        summary="from startJob to the worker's start, and empty jobs a second",
-        description=DESCRIPTION,
-    )
-    jobs.add_argument(
-        "--rounds", type=count, default=30, help="how many jobs are started (default: 30)"
-    )
-    jobs.add_argument(
-        "--jobs", type=count, default=2000, help="how many empty jobs run (default: 2000)"
-    )
-    jobs.add_argument(
-        "--children", type=count, default=100, help="how many run in a child (default: 100)"
-    )
-    graph = add_word(
-        benches,
-        "graph",
-        run,
-        summary="queries beside other servers on the same rows",
-        description=GRAPH_DESCRIPTION,
-    )
-    graph.add_argument(
-        "--cases", type=cases, help="the cases to measure, split by commas (default: all)"
-    )
-    graph.add_argument(
-        "--datasets",
-        type=count,
-        default=100_000,
-        help="how many datasets are loaded, each with three jobs (default: 100000)",
-    )
-    graph.add_argument(
-        "--seconds",
-        type=seconds,
-        default=1.5,
-        help="how long each server is asked in a round of a case (default: 1.5)",
-    )
-    graph.add_argument(
-        "--rounds", type=count, default=3, help="how often each case is measured (default: 3)"
-    )
-    operations = add_word(
-        benches,
-        "operations",
-        run,
-        summary="what dashboards ask, among very many jobs and results",
-        description=DESCRIPTION,
-    )
-    operations.add_argument(
-        "--datasets", type=count, default=100_000, help="how many there are (default: 100000)"
-    )
-    operations.add_argument(
-        "--rounds", type=count, default=50, help="how often each is asked (default: 50)"
-    )
-    for bench in (upload, jobs, graph, operations):
-        bench.add_argument("--json", action="store_true", help="print one JSON object a line")
-
-
-def run(arguments: argparse.Namespace) -> int:
-    """Measures and prints."""
-    from ops.bench.rows import print_rows  # noqa: PLC0415 (loaded by this word alone)
-
-    if arguments.bench == "upload":
-        from ops.bench.upload import bench_upload  # noqa: PLC0415 (as above)
-
-        rows = bench_upload(arguments.size, arguments.rounds)
-    elif arguments.bench == "graph":
-        from ops.bench.graph.measure import bench_graph  # noqa: PLC0415 (as above)
-
-        rows = bench_graph(
-            arguments.cases or CASES, arguments.datasets, arguments.seconds, arguments.rounds
-        )
-    elif arguments.bench == "operations":
-        from ops.bench.operations import bench_operations  # noqa: PLC0415 (as above)
-
-        rows = bench_operations(arguments.datasets, arguments.rounds)
-    else:
-        from ops.bench.jobs import bench_jobs  # noqa: PLC0415 (as above)
-
-        rows = bench_jobs(arguments.rounds, arguments.jobs, arguments.children)
-    print_rows(rows, as_json=arguments.json)
-    return 0
 
 
 def size(text: str) -> int:
@@ -198,3 +82,124 @@ def cases(text: str) -> tuple[str, ...]:
             message = f"there is no case {name!r}: they are {', '.join(CASES)}"
             raise argparse.ArgumentTypeError(message)
     return named
+
+
+@dataclass(frozen=True)
+class Option:
+    """An option of a bench, and the argument of its function that it gives."""
+
+    name: str
+    read: Callable[[str], Any]
+    default: Any
+    help: str
+
+
+@dataclass(frozen=True)
+class Bench:
+    """A bench: the function ``bench_{name}`` of ``module``, with its options as arguments."""
+
+    name: str
+    module: str
+    summary: str
+    description: str
+    options: tuple[Option, ...]
+
+
+BENCHES = (
+    Bench(
+        "upload",
+        "ops.bench.upload",
+        "a large file through upload, validation and etl",
+        "A generated CSV goes in by multipart, through validation and etl; the etl is compared with\n"
+        "bare DuckDB that writes the same CSV as Parquet.",
+        (
+            Option("size", size, 10**9, "the CSV's size (default: 1GB)"),
+            Option("rounds", count, 3, "how often etl and DuckDB run (default: 3)"),
+        ),
+    ),
+    Bench(
+        "jobs",
+        "ops.bench.jobs",
+        "from startJob to the worker's start, and how many get done",
+        "From the commit of startJob to the worker's start, and how many empty jobs a second one\n"
+        "worker gets done, both compared with bare arq.",
+        (
+            Option("rounds", count, 30, "how many jobs are started (default: 30)"),
+            Option("jobs", count, 2000, "how many empty jobs run (default: 2000)"),
+            Option("children", count, 100, "how many run in a child (default: 100)"),
+        ),
+    ),
+    Bench(
+        "graph",
+        "ops.bench.graph.measure",
+        "queries beside other servers on the same rows",
+        GRAPH_DESCRIPTION,
+        (
+            Option("cases", cases, CASES, "the cases to measure, split by commas (default: all)"),
+            Option("datasets", count, 100_000, "how many, each with three jobs (default: 100000)"),
+            Option("seconds", seconds, 1.5, "how long each is asked in a round (default: 1.5)"),
+            Option("rounds", count, 3, "how often each case is measured (default: 3)"),
+        ),
+    ),
+    Bench(
+        "operations",
+        "ops.bench.operations",
+        "what dashboards ask, among very many jobs and results",
+        "What dashboards ask of a hundred thousand datasets, over HTTP and under row-level security,\n"
+        "compared with the same SQL by hand.",
+        (
+            Option("datasets", count, 100_000, "how many there are (default: 100000)"),
+            Option("rounds", count, 50, "how often each is asked (default: 50)"),
+        ),
+    ),
+    Bench(
+        "stream",
+        "ops.bench.stream",
+        "events to many sockets",
+        "Events to many sockets that follow one department, compared with uvicorn sending ready text\n"
+        "and with Strawberry as it comes; then to more of them, a tenth of which don't read.",
+        (
+            Option("sockets", count, 1000, "compared with others (default: 1000)"),
+            Option("crowd", count, 5000, "a tenth of which don't read (default: 5000)"),
+            Option("rounds", count, 1, "how many times 40 events are told (default: 1)"),
+        ),
+    ),
+)
+
+
+def add_to(words: Words) -> None:
+    """Adds the word and the benches below it."""
+    parser = add_word(
+        words,
+        "bench",
+        run,
+        summary="measure the product on this machine",
+        description=DESCRIPTION,
+        examples=EXAMPLES,
+    )
+    below = parser.add_subparsers(dest="bench", metavar="NAME", required=True, title="benches")
+    for bench in BENCHES:
+        word = add_word(
+            below, bench.name, run, summary=bench.summary, description=bench.description
+        )
+        for each in bench.options:
+            word.add_argument(
+                f"--{each.name}",
+                type=each.read,
+                default=each.default,
+                help=each.help,
+                metavar=each.name.upper(),
+            )
+        word.add_argument("--json", action="store_true", help="print one JSON object a line")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Runs a bench and prints its rows."""
+    # A bench imports the whole product, which no other word should wait for.
+    from ops.bench.rows import print_rows  # noqa: PLC0415 (as above)
+
+    bench = next(each for each in BENCHES if each.name == arguments.bench)
+    measured = getattr(import_module(bench.module), f"bench_{bench.name}")
+    rows = measured(**{each.name: getattr(arguments, each.name) for each in bench.options})
+    print_rows(rows, as_json=arguments.json)
+    return 0
