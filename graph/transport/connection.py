@@ -224,8 +224,8 @@ class Connection:
         return self._send_text(*parts)
 
     async def send_later(self, *parts: bytes, sender: object) -> None:
-        """Sends a message as soon as there is room for it."""
-        await self._outbox.put(b"".join(parts), sender)
+        """Sends a message as soon as no other waits for the client."""
+        await self._outbox.put_last(b"".join(parts), sender)
 
     def _refuse_too_many(self) -> None:
         most = self._options.operations_per_socket

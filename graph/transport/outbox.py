@@ -45,6 +45,16 @@ class Outbox:
             self._writable.clear()
             await self._writable.wait()
 
+    async def put_last(self, message: bytes, sender: object = None) -> None:
+        """Adds a message as soon as no other waits: for what needs no room here until it is sent.
+
+        What a log keeps can be read from there when the client has read what came before.
+        """
+        while self._waiting:
+            self._writable.clear()
+            await self._writable.wait()
+        self.offer(message, sender)
+
     async def get(self) -> bytes:
         """Takes the oldest message out, waiting for one."""
         while not self._waiting:

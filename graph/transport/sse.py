@@ -134,18 +134,19 @@ class _EventStream:
 
     async def _write(self) -> None:
         await self._call.start(200, EVENT_STREAM, UNBUFFERED)
+        # The status goes out with the first bytes: a client need not wait for an event to know it.
         message = HEARTBEAT
-        while message is not COMPLETE:
-            try:
-                async with asyncio.timeout(self._options.heartbeat_seconds):
-                    message = await self._outbox.get()
-            except TimeoutError:
-                message = HEARTBEAT
-            try:
+        try:
+            await self._send(message, more=True)
+            while message is not COMPLETE:
+                try:
+                    async with asyncio.timeout(self._options.heartbeat_seconds):
+                        message = await self._outbox.get()
+                except TimeoutError:
+                    message = HEARTBEAT
                 await self._send(message, more=message is not COMPLETE)
-            except TimeoutError:
-                log.info("closed an event stream, request %s: slow reader", self._call.request_id)
-                return
+        except TimeoutError:
+            log.info("closed an event stream, request %s: slow reader", self._call.request_id)
 
     async def _send(self, message: bytes, *, more: bool) -> None:
         async with asyncio.timeout(self._options.slow_reader_seconds):
@@ -165,8 +166,8 @@ class _EventSink:
         return self._outbox.offer(_event(entry.payload, entry.cursor))
 
     async def put(self, entry: Entry) -> None:
-        """Hands an entry to the writer as soon as there is room for it."""
-        await self._outbox.put(_event(entry.payload, entry.cursor))
+        """Hands an entry to the writer as soon as it has no other to send."""
+        await self._outbox.put_last(_event(entry.payload, entry.cursor))
 
 
 def event(result: OperationResult, request_id: str) -> bytes:

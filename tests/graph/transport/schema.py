@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import strawberry
 
 from domain.errors import CursorExpired, InvalidInput, Unauthenticated
+from tests.graph.transport.memory_log import MemoryLog, MemorySource
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -34,6 +35,7 @@ class Ledger:
     started: asyncio.Event = field(default_factory=asyncio.Event)
     token_seconds: float = 0
     admitted: int = 0
+    log: MemoryLog = field(default_factory=MemoryLog)
     revoke: Callable[[DomainError], None] | None = None
 
     @property
@@ -182,6 +184,10 @@ class Subscription:
             raise
         finally:
             ledger.sources -= 1
+
+    @strawberry.subscription
+    async def live(self, info: Info, after: int = 0) -> AsyncGenerator[Event, None]:
+        return MemorySource(info.context.ledger.log, after)  # type: ignore[return-value]
 
     @strawberry.subscription
     async def ending(self, how: str) -> AsyncGenerator[Event, None]:

@@ -53,3 +53,14 @@ async def test_drop_forgets_one_sender_and_makes_room() -> None:
     outbox.drop("one")
     await putting
     assert [await outbox.get(), await outbox.get()] == [b"b", b"c"]
+
+
+async def test_put_last_waits_until_nothing_else_does() -> None:
+    outbox = Outbox(10, 100)
+    await outbox.put(b"a")
+    putting = asyncio.create_task(outbox.put_last(b"b"))
+    await asyncio.sleep(0)
+    assert not putting.done()
+    assert await outbox.get() == b"a"
+    await putting
+    assert await outbox.get() == b"b"

@@ -112,7 +112,9 @@ async def test_the_stream_address_answers_streams_alone(
 ) -> None:
     url = f"{served.url}/stream"
     json = {"query": "{ hello }"}
-    assert (await http.post(url, json=json, headers={"accept": "*/*"})).text.startswith("event:")
+    assert (await http.post(url, json=json, headers={"accept": "*/*"})).text.startswith(
+        ":\n\nevent: next\n"
+    )
     refusal = await http.post(url, json=json, headers={"accept": "application/json"})
     assert refusal.status_code == 406
     page = await http.get(url, headers={"accept": "text/html"})
