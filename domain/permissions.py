@@ -22,3 +22,4 @@ class Permission(StrEnum):
     USER_WRITE = "user:write"
     ROLE_ASSIGN = "role:assign"
     DEPARTMENT_WRITE = "department:write"
+    AUDIT_READ = "audit:read"

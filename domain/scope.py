@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from enum import StrEnum
+from ipaddress import ip_address
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import ColumnElement, and_, literal_column, or_, true
@@ -30,6 +31,7 @@ PERMISSIONS_SQL = "current_setting('app.permissions', true)"
 """The permissions of this transaction, split by commas."""
 
 _PERMISSION = re.compile(r"[a-z0-9_:-]{1,100}")
+_TRACE = re.compile(r"[A-Za-z0-9._~: -]{1,64}")
 _DEPARTMENT = re.compile(r"[a-z][a-z0-9_-]{0,49}|[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
 
@@ -44,6 +46,17 @@ class ScopeKind(StrEnum):
     """A row belongs to ``user_id`` alone."""
     SHARED = "shared"
     """Read by all who are signed in, written by permission."""
+    OPERATORS = "operators"
+    """A row may have a department, which sees it; without one it is seen by whoever sees the whole
+    company, or by nobody where nothing is granted."""
+
+
+@dataclass(frozen=True, slots=True)
+class TokenKey:
+    """Which API token a caller holds: its id, and the digest that proves it."""
+
+    id: UUID
+    digest: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,11 +65,23 @@ class Identity:
 
     ``session_id`` is None for work that no session stands behind, such as a job's.
     ``narrow`` is the code or id of a department below which the scope ends, or None.
+    ``token`` is the API token that stands behind the call in place of a session; it only narrows.
     """
 
     user_id: UUID
     session_id: UUID | None
     narrow: str | None = None
+    token: TokenKey | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """Where a change comes from, as the audit log and the list of sessions show it."""
+
+    user_agent: str | None = None
+    address: str | None = None
+    request_id: str | None = None
+    reason: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,18 +103,26 @@ def narrowed(value: str | None) -> str | None:
     raise InvalidInput.at("department", message)
 
 
-def opening(identity: Identity, *, write: bool) -> str:
+def opening(identity: Identity, *, write: bool, origin: Origin | None = None) -> str:
     """The text that opens a transaction and its scope in one round trip.
 
-    The driver sends several statements at once only as plain text. What stands in it are two UUIDs
-    and a word that `narrowed` let through, so nothing can be smuggled in.
+    The driver sends several statements at once only as plain text. What stands in it are UUIDs, a
+    digest in hexadecimal, a word that `narrowed` let through and what `traced` did, so nothing can
+    be smuggled in.
     """
     mode = "read committed read write" if write else "repeatable read read only"
-    session = f"'{identity.session_id}'" if identity.session_id else "null"
     narrow = f"'{narrowed(identity.narrow)}'" if identity.narrow else "null"
+    begin = f"begin isolation level {mode}; {traced(origin)}"
+    if identity.token is not None:
+        digest = bytes.fromhex(identity.token.digest).hex()
+        return (
+            f"{begin}select * from begin_token_scope("  # noqa: S608 (see above)
+            f"'{identity.user_id}', '{identity.token.id}', '{digest}', {narrow})"
+        )
+    session = f"'{identity.session_id}'" if identity.session_id else "null"
     return (
-        f"begin isolation level {mode}; "  # noqa: S608 (see above)
-        f"select * from begin_scope('{identity.user_id}', {session}, {narrow})"
+        f"{begin}select * from "  # noqa: S608 (see above)
+        f"begin_scope('{identity.user_id}', {session}, {narrow})"
     )
 
 
@@ -112,6 +145,37 @@ def opening_shared(scope: Scope) -> str:
         f"set_config('app.permissions', '{','.join(sorted(scope.permissions))}', true); "
         f"select unnest('{departments}'::uuid[])"
     )
+
+
+def traced(origin: Origin | None) -> str:
+    """The text that notes for the audit log where a transaction comes from; "" where nobody said.
+
+    What has not the form of a request id, a reason or an address is left out.
+    """
+    if origin is None:
+        return ""
+    settings = {
+        "request_id": origin.request_id,
+        "reason": origin.reason,
+        "address": plain_address(origin.address),
+    }
+    noted = [
+        f"set_config('app.{name}', '{value}', true)"
+        for name, value in settings.items()
+        if value and _TRACE.fullmatch(value)
+    ]
+    return f"select {', '.join(noted)}; " if noted else ""
+
+
+def plain_address(text: str | None) -> str | None:
+    """An IP address as the database takes it, without its zone; None for what is none.
+
+    A caller behind a local socket has a name there, or nothing, in place of an address.
+    """
+    try:
+        return str(ip_address(text.partition("%")[0])) if text else None
+    except ValueError:
+        return None
 
 
 def condition(model: type[Base]) -> ColumnElement[bool]:
@@ -148,9 +212,19 @@ def _within(model: type[Base]) -> ColumnElement[bool]:
             return _about_me(model)
         case ScopeKind.SHARED:
             return true()
+        case ScopeKind.OPERATORS:
+            company: ColumnElement[Any] = literal_column(
+                "exists (select from departments "  # noqa: S608 (a constant)
+                f"where parent_id is null and id = any ({DEPARTMENTS_SQL}::uuid[]))"
+            )
+            here = columns["department_id"] == _any(DEPARTMENTS_SQL)
+            return or_(here, and_(columns["department_id"].is_(None), company))
 
 
 def _is_personal(model: type[Base]) -> bool:
+    # Who did something is named in the log of it, and doesn't own that log.
+    if model.scope_kind is ScopeKind.OPERATORS:
+        return False
     return model.__tablename__ == "users" or "user_id" in model.__table__.c
 
 

@@ -27,7 +27,7 @@ from domain.errors import (
     Unauthenticated,
 )
 from domain.reads import SCOPE
-from domain.scope import Identity, Scope, opening
+from domain.scope import Identity, Origin, Scope, opening, traced
 from domain.statements import Statement, compiled
 
 if TYPE_CHECKING:
@@ -42,6 +42,8 @@ if TYPE_CHECKING:
     from domain.permissions import Permission
 
 LONGEST_KEY = 200
+
+IN_PERSON = "Only a person's own session may do this, no API token."
 
 NEW_ID = Statement("select uuidv7() as id", (), {}, Row)
 
@@ -91,7 +93,13 @@ class Work:
         self._cleared = True
 
     def own(self) -> None:
-        """Declares that this work touches only what belongs to the caller."""
+        """Declares that this work touches only what belongs to the caller.
+
+        Raises `Forbidden` to a machine: its token stands for some of a person's rights, not for the
+        person.
+        """
+        if self.identity is not None and self.identity.token is not None:
+            raise Forbidden(IN_PERSON)
         self._cleared = self.identity is not None
 
     def refuse(self, error: DomainError) -> None:
@@ -233,16 +241,22 @@ class Work:
 
 @asynccontextmanager
 async def working(
-    database: Database, identity: Identity | None, bell: Bell, hold: Hold | None = None
+    database: Database,
+    identity: Identity | None,
+    bell: Bell,
+    hold: Hold | None = None,
+    origin: Origin | None = None,
 ) -> AsyncIterator[Work]:
     """Opens a Work for ``identity`` (None: public), commits it, and rings what it asks for.
+
+    ``origin`` is what the audit log tells of where its changes come from.
 
     Raises `Unauthenticated` when the account or session no longer holds.
     """
     text = (
-        "begin isolation level read committed"
+        f"begin isolation level read committed; {traced(origin)}".rstrip("; ")
         if identity is None
-        else opening(identity, write=True)
+        else opening(identity, write=True, origin=origin)
     )
     refused: DomainError | None = None
     hold = hold or Hold()
@@ -273,7 +287,7 @@ async def running(
     publishes goes through `working` as its creator.
     """
     text = (
-        "begin isolation level read committed; "
+        f"begin isolation level read committed; {traced(Origin(reason='job'))}"
         f"select set_config('app.department_ids', '{{{department_id}}}', true), "
         f"set_config('app.user_id', '{user_id}', true)"
     )

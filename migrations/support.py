@@ -44,10 +44,11 @@ def secure(
     ``using`` replaces the condition of its scope kind, and ``insert`` the one for new rows. The
     owner and the definer are let through by policies, because security is forced on them too.
     """
-    run(f"grant {grants} on {table} to aetherflow_app")
+    if grants:
+        run(f"grant {grants} on {table} to aetherflow_app")
     if kind == "shared":
         return
-    rule = using or POLICIES[kind]
+    rule = using or POLICIES.get(kind, "false")
     conditions = {
         "select": f"using ({rule})",
         "insert": f"with check ({insert or rule})",
@@ -92,4 +93,16 @@ def transitions(table: str, column: str, allowed: dict[str, str]) -> None:
         create trigger keep_transitions before update of {column} on {table}
             for each row when (old.{column} is distinct from new.{column})
             execute function keep_transitions({pairs})
+    """)
+
+
+def audited(table: str, *left_out: str) -> None:
+    """Writes every change of a table's rows to the audit log, but for the columns that are named.
+
+    Those are secrets, and what changes without anything having been done, such as progress.
+    """
+    arguments = ", ".join(f"'{name}'" for name in (table, *left_out))
+    run(f"""
+        create trigger audit after insert or update or delete on {table}
+            for each row execute function audit_change({arguments})
     """)
