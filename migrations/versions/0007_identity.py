@@ -5,7 +5,7 @@ from __future__ import annotations
 from migrations.support import run, run_file, secure, touched
 
 revision = "0007"
-down_revision = "0003"
+down_revision = "0006"
 branch_labels = None
 depends_on = None
 

@@ -38,6 +38,7 @@ async def realm_of(
     realm = Realm(mark, department_id, person, colleague)
     await rows.user_identity(person.id)
     await rows.idempotency_key(person.id)
+    await rows.api_token(person.id, department_id)
     await rows.workspace(department_id, person.id, is_default=True)
     await rows.workspace(department_id, colleague.id)
     for uploader in (person, colleague):
@@ -84,8 +85,9 @@ OF_A_DEPARTMENT = (
     "job_events",
     "results",
     "user_departments",
+    "audit_logs",
 )
-OF_A_PERSON = ("user_identities", "user_roles", "sessions", "idempotency_keys")
+OF_A_PERSON = ("user_identities", "user_roles", "sessions", "idempotency_keys", "api_tokens")
 
 
 async def collect(connection: Any, realm: Realm) -> None:

@@ -35,6 +35,10 @@ GRANTS = {
     "job_events": "select insert",
     "idempotency_keys": "select insert update",
     "results": "select insert update",
+    "api_tokens": "select insert update",
+    "one_time_codes": "",
+    "login_attempts": "",
+    "audit_logs": "select",
 }
 """What the application may do to each table at all; policies narrow it to rows."""
 
@@ -54,10 +58,15 @@ CHANGES = {
     "job_events": "message = 'changed'",
     "idempotency_keys": "operation = 'changed'",
     "results": "metadata = null",
+    "api_tokens": "name = 'changed'",
+    "audit_logs": "change_reason = 'changed'",
 }
 """Changes that read nothing: as soon as one did, the policy for reading would guard it too."""
 
 KINDS = {table: model.scope_kind for table, model in MODELS.items()}
+
+CLOSED = {table for table, granted in GRANTS.items() if not granted}
+"""Tables that the application reaches through functions alone."""
 
 REFUSED = {
     "42501",  # insufficient privilege: no grant, or a policy's check
@@ -107,6 +116,8 @@ def new_row(table: str, realm: Realm, loner: UUID) -> dict[str, Any]:
             "operation": "new",
             "input_hash": "0",
         },
+        "api_tokens": lambda: copied(realm.row("api_tokens"), token_hash=uuid4().hex),
+        "audit_logs": lambda: copied(realm.row("audit_logs")),
         "results": lambda: {
             **in_job,
             "dataset_id": dataset.id,
@@ -220,7 +231,8 @@ class Trial:
 
     async def inserting(self) -> None:
         """Rows can be made in one's own department alone."""
-        cases: list[tuple[str, Realm, int | set[str]]] = [("own", self.mine, 1)]
+        allowed: int | set[str] = 1 if "insert" in self.granted else REFUSED
+        cases: list[tuple[str, Realm, int | set[str]]] = [("own", self.mine, allowed)]
         # An account belongs to nobody before it has a membership.
         if self.table != "users":
             cases.append(("others'", self.theirs, REFUSED))

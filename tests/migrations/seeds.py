@@ -120,6 +120,12 @@ INDEXES = (
         "3 role_permissions.idx_role_id", "role_permissions_role_id_permission_key", ("role_id",)
     ),
     Served("3 role_permissions.idx_permission", "role_permissions_permission_idx", ("permission",)),
+    Served(
+        "3 audit_logs.idx_table_name", "audit_logs_table_name_record_id_idx", ("table_name",)
+    ),
+    Served("3 audit_logs.idx_operation", "audit_logs_operation_created_at_idx", ("operation",)),
+    Served("3 audit_logs.idx_user_id", "audit_logs_user_id_created_at_id_idx", ("user_id",)),
+    Served("3 audit_logs.idx_created_at", "audit_logs_created_at_id_idx", ("created_at",)),
     # 4
     Served("4 users.email", *USERS_EMAIL),
     Served("4 workspaces.owner_id", "workspaces_owner_id_idx", ("owner_id",)),
@@ -249,6 +255,13 @@ COLUMNS: dict[str, tuple[str, dict[str, str]]] = {
     "3 role_permissions": (
         "role_permissions",
         same("id", "role_id", "permission", "created_at"),
+    ),
+    "3 audit_logs": (
+        "audit_logs",
+        {
+            **same("id", "table_name", "operation", "record_id", "user_id", "old_values"),
+            **same("new_values", "change_reason", "ip_address", "created_at"),
+        },
     ),
     "4 users": (
         "users",

@@ -31,7 +31,7 @@ def realm(settings: Settings) -> Realm:
     return asyncio.run(make())
 
 
-@pytest.mark.parametrize("table", CHANGES)
+@pytest.mark.parametrize("table", [t for t in CHANGES if t != "audit_logs"])
 async def test_the_owner_fills_in_a_new_column(owner: Any, realm: Realm, table: str) -> None:
     keys = [row.id for row in realm.rows[table]]
     transaction = owner.transaction()
@@ -68,6 +68,8 @@ async def test_the_owner_dumps_every_row(settings: Settings, owner: Any, realm: 
     assert dump.stderr == ""
     for table, found in realm.rows.items():
         total = await owner.fetchval(f"select count(*) from {table}")  # noqa: S608
-        written = re.findall(rf"^INSERT INTO public\.{table} ", dump.stdout, re.MULTILINE)
+        # A partition's rows are dumped with the partition.
+        name = rf"(public\.{table}|partitions\.{table}_\d+)"
+        written = re.findall(rf"^INSERT INTO {name} ", dump.stdout, re.MULTILINE)
         assert len(written) == total, table
         assert str(found[0].id) in dump.stdout

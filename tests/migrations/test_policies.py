@@ -6,13 +6,14 @@ import asyncio
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+import asyncpg
 import pytest
 
 from domain.scope import ScopeKind
 from tests.factories.databases import connected
 from tests.factories.realms import Realm, realm_of
 from tests.factories.rows import Rows
-from tests.migrations.policies import GRANTS, KINDS, enter, faults
+from tests.migrations.policies import CLOSED, GRANTS, KINDS, enter, faults
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -21,7 +22,9 @@ if TYPE_CHECKING:
     from domain.settings import Settings
     from tests.conftest import Servers
 
-GUARDED = [table for table, kind in KINDS.items() if kind is not ScopeKind.SHARED]
+GUARDED = [
+    table for table, kind in KINDS.items() if kind is not ScopeKind.SHARED and table not in CLOSED
+]
 SHARED = [table for table, kind in KINDS.items() if kind is ScopeKind.SHARED]
 COMMANDS = {
     "select": "using (true)",
@@ -125,7 +128,7 @@ async def test_finds_nothing_amiss_when_nothing_is(
     assert await faults(superuser, table, world.sales, world.supply, world.loner) == []
 
 
-@pytest.mark.parametrize("table", ["sessions", "idempotency_keys"])
+@pytest.mark.parametrize("table", ["sessions", "idempotency_keys", "api_tokens"])
 async def test_shows_what_is_ones_own_to_no_colleague(app: Any, world: World, table: str) -> None:
     await enter(app, world.sales)
     users = [row[0] for row in await app.fetch(f"select user_id from {table}")]  # noqa: S608
@@ -152,6 +155,74 @@ async def test_grants_the_application_no_more_than_it_needs(app: Any, table: str
             check = "has_any_column_privilege"
         may = await app.fetchval(f"select {check}($1, $2)", table, privilege)
         assert may is (privilege in GRANTS[table].split()), privilege
+
+
+@pytest.mark.parametrize("table", sorted(CLOSED))
+@pytest.mark.parametrize("command", COMMANDS)
+async def test_keeps_the_application_away_from_what_functions_alone_may_touch(
+    app: Any, world: World, table: str, command: str
+) -> None:
+    await enter(app, world.sales)
+    assert not await app.fetchval("select has_any_column_privilege($1, 'select')", table)
+    assert not await app.fetchval("select has_table_privilege($1, $2)", table, command)
+
+
+async def test_shows_what_belongs_to_no_department_to_the_company_alone(
+    app: Any, world: World, owner: Any
+) -> None:
+    someone = await owner.fetchval(
+        "select count(*) from audit_logs where department_id is null and table_name = 'users'"
+    )
+    assert someone > 0
+    await enter(app, world.sales)
+    nobodys = "select count(*) from audit_logs where department_id is null"
+    assert await app.fetchval(nobodys) == 0
+    admin = await Rows(owner).person(await Rows(owner).department_id("company"))
+    await app.fetch("select * from begin_scope($1, $2, null)", admin.id, admin.session_id)
+    assert await app.fetchval(nobodys) >= someone
+
+
+@pytest.mark.parametrize("role", ["aetherflow_owner", "aetherflow_definer", None])
+@pytest.mark.parametrize("table", ["audit_logs", "partition"])
+async def test_lets_nobody_change_or_remove_what_the_audit_log_says(
+    superuser: Any, world: World, role: str | None, table: str
+) -> None:
+    if table == "partition":
+        table = await superuser.fetchval(
+            "select tableoid::regclass::text from audit_logs order by created_at desc limit 1"
+        )
+    before = await superuser.fetchval("select count(*) from audit_logs")
+    if role:
+        await superuser.execute(f"set local role {role}")
+    for text in (
+        f"update {table} set change_reason = 'changed'",  # noqa: S608
+        f"delete from {table}",  # noqa: S608
+        f"truncate {table}",
+    ):
+        savepoint = superuser.transaction()
+        await savepoint.start()
+        with pytest.raises(asyncpg.PostgresError) as refused:
+            await superuser.execute(text)
+        await savepoint.rollback()
+        assert refused.value.sqlstate in ("AF409", "42501")
+    await superuser.execute("reset role")
+    assert await superuser.fetchval("select count(*) from audit_logs") == before
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "select token_hash from api_tokens",
+        "select * from api_tokens",
+        "update api_tokens set name = token_hash",
+    ],
+)
+async def test_never_gives_the_digest_of_an_api_token_to_the_application(
+    app: Any, world: World, text: str
+) -> None:
+    await enter(app, world.sales)
+    with pytest.raises(Exception, match="permission denied for table api_tokens"):
+        await app.execute(text)
 
 
 @pytest.mark.parametrize(

@@ -47,6 +47,8 @@ async def test_every_table_has_one_scope_kind_and_the_columns_of_it(owner: Any) 
                 assert "department_id" not in row.columns, row.name
             case ScopeKind.PERSON if row.name != "users":
                 assert "user_id" in row.required, row.name
+            case ScopeKind.OPERATORS:
+                assert "department_id" not in row.required, row.name
             case ScopeKind.SHARED:
                 assert not {"department_id", "user_id"} & set(row.columns), row.name
 
