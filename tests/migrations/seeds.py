@@ -120,9 +120,7 @@ INDEXES = (
         "3 role_permissions.idx_role_id", "role_permissions_role_id_permission_key", ("role_id",)
     ),
     Served("3 role_permissions.idx_permission", "role_permissions_permission_idx", ("permission",)),
-    Served(
-        "3 audit_logs.idx_table_name", "audit_logs_table_name_record_id_idx", ("table_name",)
-    ),
+    Served("3 audit_logs.idx_table_name", "audit_logs_table_name_record_id_idx", ("table_name",)),
     Served("3 audit_logs.idx_operation", "audit_logs_operation_created_at_idx", ("operation",)),
     Served("3 audit_logs.idx_user_id", "audit_logs_user_id_created_at_id_idx", ("user_id",)),
     Served("3 audit_logs.idx_created_at", "audit_logs_created_at_id_idx", ("created_at",)),
