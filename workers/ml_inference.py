@@ -6,8 +6,6 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import func, insert, select
 
-from domain import scope
-from domain.catalog.models import Dataset
 from domain.jobs import protocol
 from domain.jobs.models import Result
 from workers.inputs import input_of, require_publisher
@@ -22,7 +20,7 @@ async def run_ml_inference(run: Run) -> None:
     """Makes the insight of a dataset's cleaned file and publishes it as `department_insight`.
 
     The dataset stays as it is, however this ends. Raises `JobFailed` where there is no cleaned
-    file, or another one by the time that the insight is ready.
+    file.
     """
     dataset = (await input_of(run)).dataset
     key = dataset.s3_key_processed
@@ -60,15 +58,6 @@ async def run_ml_inference(run: Run) -> None:
 async def _publish(run: Run, dataset: Row, insight: dict[str, Any]) -> None:
     async with run.publishing() as work:
         require_publisher(work, run)
-        # Locked, so that an etl that publishes now either is seen here or sees this job's end.
-        now = await work.row(
-            select(Dataset.s3_key_processed)
-            .where(Dataset.id == dataset.id, scope.condition(Dataset))
-            .with_for_update()
-        )
-        if now is None or now.s3_key_processed != dataset.s3_key_processed:
-            message = "The dataset was cleaned again meanwhile: the insight is made anew."
-            raise JobFailed("DATASET_CHANGED", message, retryable=True)
         said = insight["summary"][0] if insight["summary"] else insight["why"]
         found = {"insight": insight["insight"], "figures": len(insight["figures"])}
         await protocol.succeed(work, run.lease, message=f"Done: {said}", result_data=found)

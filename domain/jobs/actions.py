@@ -183,8 +183,7 @@ async def _started(
             work, dataset, job_type, params=params, priority=priority, retry_of_id=retry_of_id
         )
     if job is None:
-        doing = "changing" if active is not None or job_type in CHANGING else "reading"
-        message = f"Another job is {doing} this dataset. Wait for it, or cancel it."
+        message = "Another job is changing this dataset. Wait for it, or cancel it."
         raise Conflict(message)
     job_id: UUID = job.id
     return job_id

@@ -75,9 +75,6 @@ async def test_starts_an_insight_of_what_is_cleaned_alone(desk: Desk) -> None:
     async with desk.work() as work:
         key = await start_job(work, dataset.id, JobType.ML_INFERENCE, params=given)
     assert (await desk.now("jobs", key)).params == given
-    with pytest.raises(Conflict, match="Another job is reading this dataset"):
-        async with desk.work() as work:
-            await start_job(work, dataset.id, JobType.ML_INFERENCE)
 
 
 async def test_starts_nothing_with_a_wrong_mapping(desk: Desk) -> None:

@@ -1,4 +1,4 @@
-"""Insights as a client asks for them: with a mapping, a wrong one, and one that can't be followed."""
+"""Insights as a client asks for them: with a mapping that is followed, wrong, or does not fit."""
 
 from __future__ import annotations
 
@@ -40,11 +40,12 @@ async def test_a_mapping_wins_and_is_shown(client: Client) -> None:
     key = await client.upload("orders.csv", orders())
     (first,) = await insights(client, key)
     assert first["insight"] == "sales"
-    await start(client, key, {"amount": "points", "order": None})
+    mapping = {"amount": "points", "order": None, "customer": "note"}
+    await start(client, key, mapping)
     found = await insights(client, key)
     assert found[1] == first
     given = {each["role"]: each["column"] for each in found[0]["mapping"] if each["given"]}
-    assert given == {"amount": "points", "order": None}
+    assert given == mapping
     (revenue,) = found[0]["figures"]["revenue"]["points"]
     assert revenue["gross"] == sum(at % 3 for at in range(40))
 
