@@ -70,7 +70,7 @@ def add_finance(
     with report.attempt("largest"):
         _add_largest(report, table, columns[0], roles)
     with report.attempt("amounts_over_time", "trend"):
-        _add_trend(report, table, columns[0], roles.get("time"))
+        _add_trend(report, table, columns[0], roles)
     progress.stage("Looking for anomalies", 20, 30)
     with report.attempt("anomalies", "anomaly_counts"):
         add_anomalies(report, table, columns, roles.get("identifier") or roles.get("entity"))
@@ -228,10 +228,7 @@ def _concentration(table: Table, column: Column, entity: Column | None) -> dict[
 
 
 def _add_largest(report: Report, table: Table, column: Column, roles: Roles) -> None:
-    name = roles.get("entity") or roles.get("identifier")
-    if name is None:
-        reason = "No column that names customers, accounts, rows or the like was recognised."
-        raise NotAvailable(Reason.NO_COLUMN, reason)
+    name = roles.get("entity") or roles.need("identifier")
     known = f"where {name.key} is not null and {column.value} is not null"
     found = table.records(
         f"{name.key} as name, fsum({column.value}) as total, count(*) as rows",
@@ -255,12 +252,11 @@ def _add_largest(report: Report, table: Table, column: Column, roles: Roles) -> 
     report.figure("largest", title, "bar", fields, points, rows=whole["rows"])
 
 
-def _add_trend(report: Report, table: Table, column: Column, time: Column | None) -> None:
-    if time is None:
+def _add_trend(report: Report, table: Table, column: Column, roles: Roles) -> None:
+    if roles.get("time") is None:
         report.say("Without dates or times in the data there is no trend and no forecast.")
-        raise NotAvailable(Reason.NO_COLUMN, "No column of dates or times was recognised.")
-    value = column.value
-    table.view("dated", f"{time.value} as time, {value} as x", "data", f"where {value} is not null")
+    time, value = roles.need("time").value, column.value
+    table.view("dated", f"{time} as time, {value} as x", "data", f"where {value} is not null")
     days = table.record("date_diff('day', min(time), max(time)) + 1 as days", "dated")["days"] or 0
     period = Period.MONTH
     if days <= WEEKS_UP_TO:
@@ -320,10 +316,7 @@ def trend(totals: Sequence[float]) -> dict[str, Any]:
 
 
 def _question(table: Table, found: Sequence[Profile], roles: Roles) -> Question:
-    column = roles.get("outcome")
-    if column is None:
-        reason = "No column with a binary outcome (such as a default or fraud) was recognised."
-        raise NotAvailable(Reason.NO_COLUMN, reason)
+    column = roles.need("outcome")
     # The rarer value is the event, unless the other one is a word for it.
     values = table.records(
         f"{column.value} as plain, {column.key} as name, count(*) as rows",

@@ -11,7 +11,7 @@ from workers.insights.profiles import Profile, profiles
 from workers.insights.report import NotAvailable, Reason, Report, label, plain
 from workers.insights.roles import Roles, recognise
 from workers.insights.table import Table
-from workers.insights.vocabulary import INSIGHTS
+from workers.insights.vocabulary import INSIGHTS, NEEDS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -80,7 +80,12 @@ def _choose(
     for name in fitting:
         with report.attempt(name):
             roles = recognise(INSIGHTS[name], found, given)
-            if missing := _missing(name, roles):
+            missing = [
+                what
+                for what, ways in NEEDS[name].items()
+                if not any(all(map(roles.get, way)) for way in ways)
+            ]
+            if missing:
                 needs = f"The {name} insight needs {' and '.join(missing)}."
                 raise NotAvailable(Reason.NO_COLUMN, needs)
             possible[name] = roles
@@ -93,35 +98,6 @@ def _choose(
         return asked, possible[asked], f"The department is part of {asked}, and the columns fit."
     chosen = max(possible, key=lambda name: possible[name].weight)
     return chosen, possible[chosen], "Of all insights the columns fit this one best."
-
-
-def _missing(insight: str, roles: Roles) -> list[str]:
-    has = roles.get
-    lacking: list[tuple[object, str]]
-    if insight == "sales":
-        lacking = [
-            (
-                has("amount") or (has("quantity") and has("unit_price")),
-                "an amount, or a quantity and a unit price",
-            ),
-            (
-                has("time") or has("order") or has("product") or has("customer"),
-                "a time, an order, a product or a customer",
-            ),
-        ]
-    elif insight == "supply":
-        dated = has("ordered_at") and has("finished_at")
-        late = has("late") or (has("promised_at") and has("finished_at"))
-        lacking = [
-            (
-                late or has("promised_days") or has("promised_at"),
-                "promised days or a promised date",
-            ),
-            (late or has("actual_days") or dated, "actual days, or dates of order and delivery"),
-        ]
-    else:
-        lacking = [(has("amount"), "an amount")]
-    return [what for there, what in lacking if not there]
 
 
 def _mapping(roles: Roles | None) -> list[dict[str, Any]]:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from workers.engines.errors import FileError, FileErrorCode
+from workers.insights.report import NotAvailable, Reason
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -95,6 +96,24 @@ class Roles:
     def all(self, name: str) -> list[Column]:
         """Gives the columns of a role that many may have."""
         return [each.column for each in self.assignments if each.column and each.role.name == name]
+
+    def need(self, name: str) -> Column:
+        """Gives the column of a role. Raises `NotAvailable` if there is none."""
+        column = self.get(name)
+        if column is None:
+            what = name.replace("_", " ")
+            raise NotAvailable(Reason.NO_COLUMN, f"No column was recognised as the {what}.")
+        return column
+
+    def value(self, name: str, type_name: str) -> str:
+        """Gives the SQL of a role's values, which are NULL without a column."""
+        column = self.get(name)
+        return column.value if column else f"cast(null as {type_name})"
+
+    def key(self, name: str) -> str:
+        """Gives the SQL of a role's values as texts that name things, NULL without a column."""
+        column = self.get(name)
+        return column.key if column else "cast(null as VARCHAR)"
 
     def is_given(self, name: str) -> bool:
         """Whether the mapping says which column has the role."""

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from workers.insights.forecast import FORECAST, add_forecast
 from workers.insights.periods import MOST_PERIODS, Period, series
 from workers.insights.report import NotAvailable, Reason, Unit, amount, percent
-from workers.insights.table import Column, Family
+from workers.insights.table import Family
 from workers.insights.vocabulary import CANCEL
 
 if TYPE_CHECKING:
@@ -22,8 +22,6 @@ if TYPE_CHECKING:
 BEST = 10
 CANCEL_NUMBER, PLAIN_NUMBER = "^[Cc][-_ ]?[0-9]+$", "^[0-9]+$"
 PLAIN_SHARE = 0.5
-NO_KEY = "cast(null as VARCHAR)"
-NO = "'false', '0', 'no', 'n', 'f'"
 SIZES = ((1, 1), (2, 2), (3, 5), (6, 10), (11, 20), (21, 50), (51, 100), (101, None))
 """Classes of baskets by their number of lines, both ends included."""
 
@@ -70,7 +68,7 @@ def add_sales(
             _add_baskets(report, table, roles)
         progress.stage("Forecasting revenue", 60, 98)
         with report.attempt(*FORECAST):
-            _needed(roles, "time")
+            roles.need("time")
             add_forecast(report, table)
 
 
@@ -85,34 +83,26 @@ def _make_lines(table: Table, roles: Roles) -> str:
     given, total = roles.is_given("amount"), roles.get("amount")
     product = " * ".join(each.value for each in priced if each)
     revenue = total.value if total and (given or None in priced) else product
-    keys = ("order", "product", "product_name", "customer")
     columns = {
-        "time": _value(roles.get("time"), "TIMESTAMP"),
-        "quantity": _value(roles.get("quantity"), "DOUBLE"),
+        "time": roles.value("time", "TIMESTAMP"),
+        "quantity": roles.value("quantity", "DOUBLE"),
         "revenue": revenue,
         "cancelled": cancelled,
-        **{each: column.key if (column := roles.get(each)) else NO_KEY for each in keys},
+        "order_key": roles.key("order"),
+        **{each: roles.key(each) for each in ("product", "product_name", "customer")},
     }
-    columns["order_key"] = columns.pop("order")
     listed = ", ".join(f"{sql} as {name}" for name, sql in columns.items())
     table.view("all_lines", listed)
     table.view("lines", "*", "all_lines", "where revenue is not null")
     return cancelled_by
 
 
-def _value(column: Column | None, type_name: str) -> str:
-    return column.value if column else f"cast(null as {type_name})"
-
-
 def _cancelled(table: Table, roles: Roles) -> tuple[str, str]:
     """Gives the SQL of whether a line is cancelled, never NULL, and the rule in words."""
     flag, status, order = (roles.get(each) for each in ("cancelled", "status", "order"))
     if flag is not None:
-        if flag.family is Family.TEXT:
-            told = f"lower({flag.value}) not in ({NO})"
-        else:
-            told = flag.value if flag.family is Family.BOOLEAN else f"{flag.value} > 0"
-        return f"coalesce({told}, false)", f"The column “{flag.name}” says which are cancelled."
+        told = f"coalesce({flag.truth}, false)"
+        return told, f"The column “{flag.name}” says which are cancelled."
     if order is not None and order.family is Family.TEXT:
         told = f"coalesce(regexp_matches({order.key}, '{CANCEL_NUMBER}'), false)"
         plain = f"avg(cast(regexp_matches({order.key}, '{PLAIN_NUMBER}') as INTEGER)) as plain"
@@ -123,13 +113,6 @@ def _cancelled(table: Table, roles: Roles) -> tuple[str, str]:
         told = f"coalesce(regexp_matches({status.value}, '{CANCEL.pattern}', 'i'), false)"
         return told, f"The column “{status.name}” says which are cancelled or returned."
     return "false", "Nothing in the data tells cancelled lines from others."
-
-
-def _needed(roles: Roles, role: str) -> Column:
-    column = roles.get(role)
-    if column is None:
-        raise NotAvailable(Reason.NO_COLUMN, f"No column was recognised as the {role}.")
-    return column
 
 
 def _add_revenue(report: Report, table: Table, rows: int) -> None:
@@ -144,7 +127,7 @@ def _add_revenue(report: Report, table: Table, rows: int) -> None:
 
 
 def _add_series(report: Report, table: Table, roles: Roles, period: Period) -> None:
-    _needed(roles, "time")
+    roles.need("time")
     points = series(table, "lines", period, MEASURES, NOTHING)
     fields = {"date": (Unit.DATE, period.label), **FIELDS}
     if period is Period.WEEK:
@@ -157,7 +140,7 @@ def _add_series(report: Report, table: Table, roles: Roles, period: Period) -> N
 
 
 def _add_best(report: Report, table: Table, roles: Roles, thing: str) -> None:
-    _needed(roles, thing)
+    roles.need(thing)
     known = f"where {thing} is not null"
     whole = table.record(
         f"{MEASURES}, count(*) as rows, count(distinct {thing}) as things", "lines", known
@@ -231,7 +214,7 @@ def _add_returns(report: Report, table: Table, roles: Roles, rows: int, cancelle
 
 
 def _add_baskets(report: Report, table: Table, roles: Roles) -> None:
-    _needed(roles, "order")
+    roles.need("order")
     table.view(
         "baskets",
         "count(*) as lines, fsum(quantity) as pieces, fsum(revenue) as value",

@@ -9,7 +9,6 @@ from workers.insights.intervals import SHARE_FIELDS, share
 from workers.insights.periods import Period, series
 from workers.insights.report import NotAvailable, Reason, Unit, percent
 from workers.insights.risk import Question, add_risk, figures_of
-from workers.insights.table import Column, Family
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -18,7 +17,7 @@ if TYPE_CHECKING:
     from workers.insights.profiles import Profile
     from workers.insights.report import Report
     from workers.insights.roles import Roles
-    from workers.insights.table import Table
+    from workers.insights.table import Column, Table
 
 MOST_GROUPS = 50
 FURTHEST = 30
@@ -27,7 +26,6 @@ FURTHEST = 30
 SIGNIFICANCE = 0.01
 """Likelihood of a difference by chance below which it is said to be one."""
 
-YES = "'true', 'yes', 'y', 't', '1', 'late', 'delayed', 'overdue'"
 LATE_FIELDS = {
     **SHARE_FIELDS,
     "share": (Unit.SHARE, "Share late"),
@@ -92,18 +90,16 @@ def _make_deliveries(table: Table, roles: Roles) -> list[str]:
     elif due and finished:
         late, rule = f"{_days(due, finished)} > 0", "what ended on a later day than promised"
     elif flag is not None:
-        late, rule = _flagged(flag), f"what the column “{flag.name}” says"
+        late, rule = flag.truth, f"what the column “{flag.name}” says"
     else:
         raise ValueError("nothing tells what is late")
     columns = {
-        "time": ordered.value if ordered else "cast(null as TIMESTAMP)",
+        "time": roles.value("ordered_at", "TIMESTAMP"),
         "promised": promised or "cast(null as DOUBLE)",
         "actual": actual or "cast(null as DOUBLE)",
         "late": f"cast({late} as INTEGER)",
-        **{
-            each: column.key if (column := roles.get(each)) else "cast(null as VARCHAR)"
-            for each in ("region", "category")
-        },
+        "region": roles.key("region"),
+        "category": roles.key("category"),
     }
     table.view("rated", ", ".join(["*", *(f"{sql} as {name}" for name, sql in columns.items())]))
     # What ended before it began is a mistake of whoever wrote it down.
@@ -129,12 +125,6 @@ def _days(start: Column | None, end: Column | None) -> str | None:
         return None
     days = f"date_diff('day', cast({start.value} as DATE), cast({end.value} as DATE))"
     return f"cast({days} as DOUBLE)"
-
-
-def _flagged(flag: Column) -> str:
-    if flag.family is Family.TEXT:
-        return f"lower({flag.value}) in ({YES})"
-    return flag.value if flag.family is Family.BOOLEAN else f"{flag.value} > 0"
 
 
 def _add_promises(report: Report, table: Table, late: dict[str, Any], notes: Sequence[str]) -> None:
@@ -181,8 +171,7 @@ def _add_delays(report: Report, table: Table) -> None:
 
 
 def _add_groups(report: Report, table: Table, roles: Roles, group: str) -> None:
-    if roles.get(group) is None:
-        raise NotAvailable(Reason.NO_COLUMN, f"No column was recognised as the {group}.")
+    roles.need(group)
     found = table.records(
         f"{group}, count(*) as all_rows, sum(late) as late",
         "deliveries",
@@ -229,8 +218,7 @@ def _chance(points: list[dict[str, Any]]) -> float:
 
 
 def _add_months(report: Report, table: Table, roles: Roles) -> None:
-    if roles.get("ordered_at") is None:
-        raise NotAvailable(Reason.NO_COLUMN, "No column was recognised as when orders were placed.")
+    roles.need("ordered_at")
     found = series(table, "deliveries", Period.MONTH, "sum(late) as late", {})
     points = [{**each, **share(int(each["late"]), each["rows"])} for each in found if each["rows"]]
     fields = {"date": (Unit.DATE, Period.MONTH.label), **LATE_FIELDS}

@@ -17,6 +17,11 @@ if TYPE_CHECKING:
 LARGEST = 1e30
 """Numbers from here on are no measurements, and squares of sums of them would leave the range."""
 
+YES = (
+    "'true', 'yes', 'y', 't', '1', 'late', 'delayed', 'overdue', 'cancelled', 'canceled',"
+    " 'returned', 'refunded', 'voided'"
+)
+
 SAMPLE_FACTOR, SAMPLE_RANGE = 2_654_435_761, 1 << 32
 """Multiplicative hashing (Knuth, The Art of Computer Programming, vol. 3, 6.4): rows whose number
 times the factor falls low in the range are spread evenly over the file, and always the same."""
@@ -73,6 +78,13 @@ class Column:
             within = "between TIMESTAMP '0001-01-01' and TIMESTAMP '9998-12-31'"
             return f"(case when {moment} {within} then {moment} end)"
         return raw if self.family is Family.BOOLEAN else self.key
+
+    @property
+    def truth(self) -> str:
+        """SQL of whether a flag is set; NULL where it has no value."""
+        if self.family is Family.TEXT:
+            return f"lower({self.value}) in ({YES})"
+        return self.value if self.family is Family.BOOLEAN else f"{self.value} > 0"
 
     @property
     def key(self) -> str:

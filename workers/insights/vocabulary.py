@@ -325,3 +325,26 @@ FINANCE = (
 
 INSIGHTS: Mapping[str, Sequence[Role]] = {"sales": SALES, "supply": SUPPLY, "finance": FINANCE}
 """Roles by insight; of two that a column fits equally, it has the first."""
+
+LATE = [("late",), ("promised_at", "finished_at")]
+NEEDS: Mapping[str, Mapping[str, Sequence[tuple[str, ...]]]] = {
+    "sales": {
+        "an amount, or a quantity and a unit price": [("amount",), ("quantity", "unit_price")],
+        "a time, an order, a product or a customer": [
+            ("time",),
+            ("order",),
+            ("product",),
+            ("customer",),
+        ],
+    },
+    "supply": {
+        "promised days or a promised date": [*LATE, ("promised_days",), ("promised_at",)],
+        "actual days, or dates of order and delivery": [
+            *LATE,
+            ("actual_days",),
+            ("ordered_at", "finished_at"),
+        ],
+    },
+    "finance": {"an amount": [("amount",)]},
+}
+"""What each insight can't be made without, and the roles of which one group is enough for it."""
