@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from ops.commands.arguments import Words
 
 LONGEST_SECONDS = 600
+"""How long one measurement may last: a slip of the key would otherwise take days."""
 
 DESCRIPTION = """\
 Measures the product on this machine, on servers of its own in a temporary folder, and prints rows
