@@ -24,6 +24,8 @@ from graph.transport.routes import graphql_routes
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
 
+    from strawberry.schema.schema import StrawberryGraphQLCoreExecutionContext
+
     from domain.bell import Bell
     from domain.errors import DomainError
     from domain.places import Places
@@ -32,10 +34,17 @@ if TYPE_CHECKING:
 PAGES = Path(__file__).resolve().parent.parent / "web" / "dist"
 
 
-def create_app(settings: Settings, bell: Bell, places: Places | None = None) -> Starlette:
+def create_app(
+    settings: Settings,
+    bell: Bell,
+    places: Places | None = None,
+    *,
+    executor: type[StrawberryGraphQLCoreExecutionContext] | None = None,
+) -> Starlette:
     """Builds the application; it connects at startup and refuses a database that is unfit.
 
     ``places`` counts what callers hold open; without it this process counts for itself.
+    ``executor`` runs the operations in place of the gateway's own choice.
     """
     parts = Parts(
         settings,
@@ -48,6 +57,7 @@ def create_app(settings: Settings, bell: Bell, places: Places | None = None) -> 
     gateway = Gateway(
         schema()._schema,  # noqa: SLF001 (graphql-core's schema has no public name in Strawberry)
         lambda credentials, request: Context(parts, credentials, request),
+        execution_context_class=executor,
     )
     options = TransportOptions(allowed_origins=settings.allowed_origins)
 

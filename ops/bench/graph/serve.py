@@ -12,7 +12,7 @@ from domain.bell import Silence
 from domain.settings import Settings
 from graph.transport.options import TransportOptions
 from graph.transport.server import server_config
-from ops.bench.graph.cases import DOCUMENTED, HAND_WRITTEN
+from ops.bench.graph.cases import DOCUMENTED, HAND_WRITTEN, STOCK
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp
@@ -31,9 +31,14 @@ def app_of(name: str, settings: Settings) -> ASGIApp:
         from ops.bench.graph import hand_written  # noqa: PLC0415 (see above)
 
         return hand_written.create_app(settings)
+    from strawberry.schema.schema import (  # noqa: PLC0415 (see above)
+        StrawberryGraphQLCoreExecutionContext,
+    )
+
     from graph.app import create_app  # noqa: PLC0415 (see above)
 
-    return create_app(settings, Silence())
+    stock = StrawberryGraphQLCoreExecutionContext if name == STOCK else None
+    return create_app(settings, Silence(), executor=stock)
 
 
 def main(name: str, port: int) -> None:

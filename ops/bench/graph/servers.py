@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import psutil
 
-from ops.bench.graph.cases import HAND_WRITTEN, PAIR, STOCK
+from ops.bench.graph.cases import HAND_WRITTEN, PAIR
 from ops.bench.graph.serve import HOST
 from ops.bench.memory import watched
 from ops.bench.stack import ROOT
@@ -28,8 +28,6 @@ if TYPE_CHECKING:
 
 VARIABLES = {"AETHERFLOW_PAGE_LIMIT": "10000", "AETHERFLOW_ACCESS_TOKEN_MINUTES": "120"}
 """What all servers are given: the flat lists need longer pages than are allowed by default."""
-
-STOCK_VARIABLES = {"AETHERFLOW_EXECUTOR": "stock"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,9 +139,8 @@ async def serving(stack: Stack, names: Sequence[str]) -> AsyncIterator[dict[str,
 
 
 async def _start(child: ChildProcess, name: str, port: int) -> None:
-    variables = VARIABLES | (STOCK_VARIABLES if name == STOCK else {})
     command = [sys.executable, "-m", "ops.bench.graph.serve", name, str(port)]
-    environment = {**os.environ, "PYTHONPATH": str(ROOT), **variables}
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), **VARIABLES}
     await child.start(command, cwd=ROOT, env=environment)
 
 
