@@ -1,0 +1,1 @@
+"""`aetherflow demo`: three departments' files through the whole product, with what they say."""
