@@ -23,7 +23,8 @@ LAST_LINE = "Ctrl-C stops everything."
 async def own_up(data_dir: Path, host: str, port: int) -> AsyncIterator[list[str]]:
     """Starts all that `up` starts, gives the lines that it printed, and ends it with the context.
 
-    ``data_dir`` is an absolute path. Raises `CommandFailed` when it can't start; why stands on standard error by then.
+    ``data_dir`` is an absolute path. Raises `CommandFailed` when it can't start; why stands on
+    standard error by then.
     """
     words = ["up", "--data-dir", str(data_dir), "--host", host, "--port", str(port)]
     process = await asyncio.create_subprocess_exec(

@@ -64,7 +64,7 @@ async def run_demo(console: Console, data_dir: Path, host: str, port: int) -> No
         _head(console, "Who sees what")
         names = list(clients)
         for asking, owning in zip(names, [*names[1:], names[0]], strict=True):
-            _say(console, await _denied(clients[asking], asking, owning, datasets[owning]))
+            _say(console, await denied(clients[asking], asking, owning, datasets[owning]))
     _farewell(console, url, greeting)
 
 
@@ -93,7 +93,7 @@ async def _show_insight(console: Console, name: str, client: Client, dataset_id:
         _say(console, line)
 
 
-async def _denied(client: Client, asking: str, owning: str, dataset_id: str) -> str:
+async def denied(client: Client, asking: str, owning: str, dataset_id: str) -> str:
     """Asks for what is another department's, and says what came of it.
 
     Raises `CommandFailed` where anything did.

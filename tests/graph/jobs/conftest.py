@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from domain.identity.tokens import Tokens
-from tests.factories.fixtures import database, owner, rows
+from tests.graph.catalog.conftest import asker, database, owner, rows, settings
 from tests.graph.jobs.following import Process
 
 if TYPE_CHECKING:
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from domain.settings import Settings
     from tests.factories.rows import Person, Rows
 
-__all__ = ["database", "owner", "rows"]
+__all__ = ["asker", "database", "owner", "rows", "settings"]
 
 
 @dataclass
