@@ -261,12 +261,11 @@ async def working(
     refused: DomainError | None = None
     hold = hold or Hold()
     async with database.transaction(text, hold) as (connection, _):
-        scope = Scope(frozenset(), frozenset())
+        work = Work(connection, identity, Scope(frozenset(), frozenset()))
         if identity is not None:
-            row = await connection.fetchrow(SCOPE.text)
+            row = await work.row(SCOPE)
             assert row is not None  # noqa: S101 (a select without FROM gives one row)
-            scope = Scope(frozenset(row.departments), frozenset(row.permissions or ()))
-        work = Work(connection, identity, scope)
+            work.scope = Scope(frozenset(row.departments), frozenset(row.permissions or ()))
         try:
             yield work
         except Committed as left:
