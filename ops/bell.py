@@ -22,7 +22,8 @@ ACCESS = "aetherflow:access"
 RETRY_SECONDS = 1.0
 RING_SECONDS = 1.0
 """How long a ring may hold up whoever rings: a Redis that hangs is as good as none."""
-FAULTS = (RedisError, OSError, TimeoutError)
+# The last is what uvloop raises for a write to a connection that was lost a moment ago.
+FAULTS = (RedisError, OSError, TimeoutError, RuntimeError)
 
 
 def redis_settings(settings: Settings) -> RedisSettings:

@@ -8,7 +8,7 @@ import sys
 from typing import TYPE_CHECKING
 
 from domain.errors import DomainError
-from ops.commands import api, bench, demo, migrate, schema, token, up, upload, user, worker
+from ops.commands import api, bench, demo, jobs, migrate, schema, token, up, upload, user, worker
 from ops.failure import CommandFailed
 from ops.servers.errors import ServerFailed
 
@@ -33,7 +33,7 @@ examples:
 exit codes: 0 done, 1 not done (a sentence says why), 2 the command was not understood,
 130 stopped with Ctrl-C"""
 
-WORDS = (up, demo, upload, token, user, schema, bench, migrate, api, worker)
+WORDS = (up, demo, upload, jobs, token, user, schema, bench, migrate, api, worker)
 
 INTERRUPTED = 130
 """What shells say of a program that Ctrl-C ended."""

@@ -9,8 +9,6 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import uvloop
-
 from ops.bell import RedisBell, redis_settings
 from ops.configuration import require_database
 from ops.failure import CommandFailed
@@ -27,8 +25,7 @@ def run_worker(settings: Settings) -> None:
     Raises `CommandFailed` when the database does not answer or is unfit.
     """
     log_to_stderr()
-    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        runner.run(_serve(settings, job_root(Path(tempfile.gettempdir()))))
+    asyncio.run(_serve(settings, job_root(Path(tempfile.gettempdir()))))
 
 
 def job_root(parent: Path) -> Path:

@@ -72,7 +72,8 @@ async def serve(settings: Settings, bell: Bell, redis: RedisSettings, directory:
         await database.close()
     for fault in ended:
         if not isinstance(fault, asyncio.CancelledError):
-            raise RuntimeError("a part of the worker ended by itself") from fault
+            message = "a part of the worker ended by itself"
+            raise RuntimeError(message) from fault
 
 
 async def _answer_rings(runner: Runner, redis: RedisSettings) -> None:
@@ -96,7 +97,7 @@ async def _answer_rings(runner: Runner, redis: RedisSettings) -> None:
         )
         try:
             await worker.async_run()
-        except (RedisError, OSError) as error:
+        except Exception as error:  # noqa: BLE001 (whatever ails the bell, work goes on without it)
             log.warning("Redis is away, looking every second instead: %s", error)
         finally:
             with contextlib.suppress(RedisError, OSError):

@@ -3,30 +3,25 @@
 from __future__ import annotations
 
 import asyncio
-import getpass
-import os
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ops.commands.arguments import add_data_dir, add_word
+from ops.commands.arguments import add_word
+from ops.commands.signing import SIGNING, access_of, add_signing
 from ops.failure import CommandFailed
 
 if TYPE_CHECKING:
     import argparse
 
-    from ops.client import Access
     from ops.commands.arguments import Words
 
-TOKEN = "AETHERFLOW_TOKEN"  # noqa: S105 (the name of a variable)
-
-DESCRIPTION = """\
+DESCRIPTION = f"""\
 Uploads a file straight to object storage, follows its validation and its cleaning live, and prints
 what became of it. An upload that was interrupted goes on where it stopped when the same command is
 given again.
 
-It signs in with --token or AETHERFLOW_TOKEN; or, beside an `aetherflow up`, as the account that
---as names; otherwise with an address and a password, for which it asks."""
+{SIGNING}"""
 
 EXAMPLES = """\
   ./aetherflow upload orders.csv --department sales --as sales@aetherflow.local
@@ -66,29 +61,7 @@ def add_to(words: Words) -> None:
         metavar="ID",
         help="the id of the workspace to put it in (default: the department's own)",
     )
-    parser.add_argument(
-        "--server",
-        default="http://127.0.0.1:8000",
-        metavar="URL",
-        help="the server (default: http://127.0.0.1:8000)",
-    )
-    signing = parser.add_argument_group("signing in")
-    signing.add_argument(
-        "--token", help="an access token; other users of this machine can see what is given here"
-    )
-    signing.add_argument(
-        "--as",
-        dest="account",
-        metavar="EMAIL",
-        help="an account of the `aetherflow up` that runs here",
-    )
-    signing.add_argument("--email", help="the address to sign in with")
-    signing.add_argument(
-        "--password-stdin",
-        action="store_true",
-        help="read the password from the first line of standard input instead of asking for it",
-    )
-    add_data_dir(parser)
+    add_signing(parser)
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -115,7 +88,7 @@ async def _upload(arguments: argparse.Namespace, path: Path, size: int) -> int:
     from ops.uploading.showing import JobsShown, bytes_shown, show_summary  # noqa: PLC0415
 
     console = Console()
-    access = await _access(arguments)
+    access = await access_of(arguments)
     with bytes_shown(console, "Reading", size) as told:
         file = await asyncio.to_thread(read_file, path, told)
     wanted = Wanted(
@@ -145,30 +118,3 @@ async def _upload(arguments: argparse.Namespace, path: Path, size: int) -> int:
         soft_wrap=True,
     )
     return 0
-
-
-async def _access(arguments: argparse.Namespace) -> Access:
-    from ops.access import GivenToken, LocalAccount, Login  # noqa: PLC0415 (loaded by this word)
-
-    token = arguments.token or os.environ.get(TOKEN)
-    if arguments.account:
-        from ops.configuration import settings_here  # noqa: PLC0415 (only this way needs it)
-
-        return LocalAccount(settings_here(arguments.data_dir), arguments.account)
-    if token and not arguments.email:
-        return GivenToken(token)
-    if arguments.password_stdin:
-        if not arguments.email:
-            message = "--password-stdin needs --email with it."
-            raise CommandFailed(message)
-        password = sys.stdin.readline().rstrip("\r\n")
-        return await Login.begin(arguments.server, arguments.email, password)
-    if not sys.stdin.isatty():
-        message = (
-            f"nobody is signed in: give --token, {TOKEN}, --as EMAIL, or --email with "
-            "--password-stdin."
-        )
-        raise CommandFailed(message)
-    email = arguments.email or await asyncio.to_thread(input, "E-mail: ")
-    password = await asyncio.to_thread(getpass.getpass, "Password: ")
-    return await Login.begin(arguments.server, email, password)

@@ -23,6 +23,11 @@ if TYPE_CHECKING:
 
 DEPARTMENTS = ("sales", "supply", "finance")
 
+MOST_WAITING = 12
+"""Above this many waiting jobs nothing more is started: what is measured is how soon a job that
+was lost starts again, and not how long one of low priority waits behind all others.
+"""
+
 
 @dataclass(frozen=True)
 class Plan:
@@ -101,6 +106,7 @@ class Run:
             for department, client in self._clients.items()
         }
         self._bases: dict[str, str] = {}
+        self._few_wait = asyncio.Event()
 
     async def go(self) -> Verdict:
         """Lets it all happen, waits until every job is final, and judges."""
@@ -108,7 +114,9 @@ class Run:
         await self._prepare()
         following = [asyncio.create_task(each.follow()) for each in self.subscribers]
         began = time.monotonic()
+        counting = asyncio.create_task(self._count_waiting())
         await asyncio.gather(*self._happenings())
+        counting.cancel()
         self._say(f"all was started and all faults were made in {time.monotonic() - began:.0f} s")
         await self._settle()
         self._say(f"every job is final after {time.monotonic() - began:.0f} s")
@@ -173,10 +181,21 @@ class Run:
         await asyncio.sleep(seconds)
         await what
 
+    async def _count_waiting(self) -> None:
+        waiting = "select count(*) from jobs where status = 'queued' and available_at <= now()"
+        while True:
+            if (await self._stand.rows(waiting))[0][0] > MOST_WAITING:
+                self._few_wait.clear()
+            else:
+                self._few_wait.set()
+            await asyncio.sleep(0.3)
+
     async def _light(self, key: str, department: str, seconds: float) -> None:
+        await self._few_wait.wait()
         await self._starters[department].light(key, self._bases[department], seconds)
 
     async def _upload(self, key: str, department: str) -> None:
+        await self._few_wait.wait()
         await self._starters[department].upload(key)
 
     async def _settle(self) -> None:

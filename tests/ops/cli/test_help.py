@@ -12,7 +12,7 @@ from tests.ops.cli.conftest import ROOT
 if TYPE_CHECKING:
     from tests.ops.cli.conftest import Command
 
-WORDS = ("up", "upload", "token", "user", "schema", "bench", "migrate", "api", "worker")
+WORDS = ("up", "upload", "jobs", "token", "user", "schema", "bench", "migrate", "api", "worker")
 
 
 def test_lists_every_word(command: Command) -> None:
