@@ -67,18 +67,18 @@ class Log(ABC):
         """Calls ``wake`` when there may be new events, as long as the context is open."""
 
     @abstractmethod
-    async def mark(self, context: Any) -> tuple[int, bool]:
+    async def mark(self, context: Any, /) -> tuple[int, bool]:
         """The place of the last event, and whether none will follow.
 
         Raises a `DomainError` when the log may not be followed.
         """
 
     @abstractmethod
-    async def snapshot(self, context: Any) -> tuple[Batch, int]:
+    async def snapshot(self, context: Any, /) -> tuple[Batch, int]:
         """How things stand, and the place of the last event before that."""
 
     @abstractmethod
-    async def after(self, context: Any, place: int, until: int | None) -> Batch:
+    async def after(self, context: Any, /, place: int, until: int | None) -> Batch:
         """The next events after one place, up to another or to the end."""
 
 
@@ -90,7 +90,7 @@ class LiveSource(ABC):
     """After which event it goes on; None to begin with a snapshot."""
 
     @abstractmethod
-    def watch(self, changed: Callable[[], None]) -> None:
+    def watch(self, changed: Callable[[], None], /) -> None:
         """Calls ``changed`` when what the subscriber may see is not what it was."""
 
     @abstractmethod

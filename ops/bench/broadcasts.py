@@ -1,8 +1,8 @@
 """What `bench stream` compares with: servers that send the same events in two other ways.
 
-``raw-send`` is uvicorn sending text that is ready. ``stock-strawberry`` is a Strawberry schema in its
-own ASGI application, executing each event for each subscriber. Both are given events as lines on
-their standard input, as the product is given them by its database.
+``raw-send`` is uvicorn sending text that is ready. ``stock-strawberry`` is a Strawberry schema in
+its own ASGI application, executing each event for each subscriber. Both are given events as lines
+on their standard input, as the product is given them by its database.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import json
 import sys
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator  # noqa: TC003 (Strawberry reads annotations)
 from typing import TYPE_CHECKING, Any
 
 import strawberry
@@ -73,7 +73,10 @@ def stock(broadcast: Broadcast) -> ASGIApp:
     @strawberry.type
     class Subscription:
         @strawberry.subscription
-        async def job_events(self, department: str) -> AsyncGenerator[JobEvent, None]:
+        async def job_events(
+            self,
+            department: str,  # noqa: ARG002 (the same document is asked of both)
+        ) -> AsyncGenerator[JobEvent, None]:
             async for event in broadcast.follow():
                 yield event
 

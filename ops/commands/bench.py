@@ -162,7 +162,7 @@ BENCHES = (
         (
             Option("sockets", count, 1000, "compared with others (default: 1000)"),
             Option("crowd", count, 5000, "a tenth of which don't read (default: 5000)"),
-            Option("rounds", count, 1, "how many times 40 events are told (default: 1)"),
+            Option("rounds", count, 3, "how often each is measured (default: 3)"),
         ),
     ),
 )

@@ -39,7 +39,9 @@ class Place:
 @pytest.fixture
 async def process(settings: Settings, database: Database) -> AsyncIterator[Process]:
     made = Process(settings, database, Tokens(settings))
+    await made.parts.storage.open()
     yield made
+    await made.parts.storage.close()
     assert len(made.gateway.feeds) == 0
     assert made.parts.tail._task is None
     assert made.parts.standings._held == {}

@@ -125,9 +125,12 @@ async def test_who_comes_back_together_has_what_was_missed_executed_once(
     await first.leave()
     encodings = []
     encoded = gateway.encoded_entry
-    monkeypatch.setattr(
-        gateway, "encoded_entry", lambda *args: encodings.append(args) or encoded(*args)
-    )
+
+    def counted(*args: Any) -> Any:
+        encodings.append(args)
+        return encoded(*args)
+
+    monkeypatch.setattr(gateway, "encoded_entry", counted)
     cursors = [event["cursor"] for event in first.events]
     watching = [
         process.follow(place.person, DEPARTMENT, place.topic | {"after": cursors[5 + n % 4]})
@@ -173,7 +176,6 @@ async def test_ends_by_itself_when_the_job_does(process: Process, place: Place) 
 async def test_status_changes_alone_end_with_the_job(process: Process, place: Place) -> None:
     query = "subscription ($job: ID!) { jobStatusChanged(jobId: $job) { status } }"
     follower = process.follow(place.person, query, job_id(place))
-    follower._take = follower.events.append  # type: ignore[method-assign, assignment]
     await process.attached(1)
     await process.say(place.job, "passed over")
     for status, end in (("processing", "null"), ("succeeded", "now()")):
@@ -186,8 +188,7 @@ async def test_status_changes_alone_end_with_the_job(process: Process, place: Pl
         await process.say(place.job, status, status=status)
         await asyncio.sleep(0.1)
     await follower.ended()
-    assert [b"QUEUED" in e.payload for e in follower.events] == [True, False, False]
-    assert [b"SUCCEEDED" in e.payload for e in follower.events] == [False, False, True]
+    assert [event["status"] for event in follower.events] == ["QUEUED", "PROCESSING", "SUCCEEDED"]
 
 
 async def test_idle_subscriptions_cost_one_look_a_process(

@@ -57,13 +57,13 @@ class MemoryLog(Log):
         finally:
             self._wakes.discard(wake)
 
-    async def mark(self, context: Any) -> tuple[int, bool]:
+    async def mark(self, _context: Any) -> tuple[int, bool]:
         return len(self.events), False
 
-    async def snapshot(self, context: Any) -> tuple[Batch, int]:
+    async def snapshot(self, _context: Any) -> tuple[Batch, int]:
         return Batch([]), len(self.events)
 
-    async def after(self, context: Any, place: int, until: int | None) -> Batch:
+    async def after(self, _context: Any, place: int, until: int | None) -> Batch:
         await asyncio.sleep(0)
         found = self.events[place:until]
         self.executed += len(found)
@@ -77,7 +77,7 @@ class MemorySource(LiveSource):
         self.log = log
         self.place = after
 
-    def watch(self, changed: Callable[[], None]) -> None:
+    def watch(self, _changed: Callable[[], None]) -> None:
         """Never changes."""
 
     async def renew(self) -> None:

@@ -15,8 +15,13 @@ from starlette.responses import PlainTextResponse, Response
 
 from domain.errors import DomainError, Forbidden, RateLimited, Unauthenticated, Unavailable
 from graph.transport.frames import FrameProtocol
-from graph.transport.gateway import Gateway
-from graph.transport.operation import Credentials, OperationRequest, RequestInfo
+from graph.transport.gateway import Gateway, ResponseStream
+from graph.transport.operation import (
+    Credentials,
+    OperationRequest,
+    OperationResult,
+    RequestInfo,
+)
 from graph.transport.options import TransportOptions
 from graph.transport.routes import graphql_routes
 from tests.graph.transport.schema import Context, Ledger, schema
@@ -146,3 +151,12 @@ async def serving(
             await served.stop()
     await ledger.settled()
     assert ledger.admitted == 0
+
+
+async def answers(stream: ResponseStream) -> list[OperationResult]:
+    """All results of an operation that shares nothing."""
+    results = []
+    async for result in stream:
+        assert isinstance(result, OperationResult)
+        results.append(result)
+    return results

@@ -10,7 +10,7 @@ import pytest
 from domain.errors import ErrorCode
 from graph.transport.completion import stopped
 from graph.transport.operation import Credentials, OperationResult, RefusedError
-from tests.graph.transport.serving import asked, gateway_of, info_of
+from tests.graph.transport.serving import answers, asked, gateway_of, info_of
 
 if TYPE_CHECKING:
     from tests.graph.transport.schema import Ledger
@@ -178,10 +178,11 @@ async def test_a_subscription_ends_each_event_before_it_is_given(ledger: Ledger)
         asked("subscription { events(until: 3) { cursor } }"), ANYONE, info_of()
     )
     async with aclosing(stream):
-        given = [
-            (result.payload()["data"]["events"]["cursor"], ledger.ended_events)
-            async for result in stream
-        ]
+        given = []
+        async for result in stream:
+            assert isinstance(result, OperationResult)
+            cursor = result.payload()["data"]["events"]["cursor"]
+            given.append((cursor, ledger.ended_events))
     assert given == [("1", 1), ("2", 2), ("3", 3)]
     assert (ledger.open, ledger.sources) == (0, 0)
 
@@ -191,7 +192,7 @@ async def test_a_stream_of_a_query_gives_one_result_whose_context_is_closed(ledg
     async with aclosing(stream):
         result = await anext(stream)
         assert ledger.open == 0
-        assert result.data == {"hello": "Hello world"}
+        assert result == OperationResult({"hello": "Hello world"})
         assert [result async for result in stream] == []
 
 
@@ -242,7 +243,7 @@ async def test_a_stream_ends_with_a_coded_refusal(
 ) -> None:
     stream = gateway_of(ledger).subscribe(asked(query), ANYONE, info_of())
     async with aclosing(stream):
-        results = [result async for result in stream]
+        results = await answers(stream)
     assert [result.refusal for result in results] == [None] * before + [ErrorCode(code)]
     last = results[-1].payload()
     assert set(last) == {"errors"}

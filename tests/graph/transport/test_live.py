@@ -118,7 +118,7 @@ async def test_one_that_does_not_read_is_closed_and_the_others_get_everything(
         await followed(served, 11)
         before = psutil.Process(os.getpid()).memory_info().rss
         for client in silent:
-            client.connection.transport.pause_reading()  # type: ignore[attr-defined]
+            client.connection.transport.pause_reading()
         for number in range(count):
             written(ledger, f"{number} {'x' * size}")
             assert (await events(reader, "1", 1))[0].startswith(f"{number} ")
@@ -129,7 +129,7 @@ async def test_one_that_does_not_read_is_closed_and_the_others_get_everything(
             while ledger.admitted > 1:  # noqa: ASYNC110
                 await asyncio.sleep(0.01)
         for client in silent:
-            client.connection.transport.resume_reading()  # type: ignore[attr-defined]
+            client.connection.transport.resume_reading()
             with contextlib.suppress(AssertionError):
                 assert await client.closed() in {4413, 1006}
         written(ledger, "after")
