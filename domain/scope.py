@@ -214,7 +214,7 @@ def _within(model: type[Base]) -> ColumnElement[bool]:
             return true()
         case ScopeKind.OPERATORS:
             company: ColumnElement[Any] = literal_column(
-                "exists (select from departments "  # noqa: S608 (a constant)
+                "exists (select from departments "
                 f"where parent_id is null and id = any ({DEPARTMENTS_SQL}::uuid[]))"
             )
             here = columns["department_id"] == _any(DEPARTMENTS_SQL)

@@ -111,8 +111,8 @@ BENCHES = (
         "upload",
         "ops.bench.upload",
         "a large file through upload, validation and etl",
-        "A generated CSV goes in by multipart, through validation and etl; the etl is compared with\n"
-        "bare DuckDB that writes the same CSV as Parquet.",
+        "A generated CSV goes in by multipart, through validation and etl; the etl is compared\n"
+        "with bare DuckDB that writes the same CSV as Parquet.",
         (
             Option("size", size, 10**9, "the CSV's size (default: 1GB)"),
             Option("rounds", count, 3, "how often etl and DuckDB run (default: 3)"),
@@ -146,8 +146,8 @@ BENCHES = (
         "operations",
         "ops.bench.operations",
         "what dashboards ask, among very many jobs and results",
-        "What dashboards ask of a hundred thousand datasets, over HTTP and under row-level security,\n"
-        "compared with the same SQL by hand.",
+        "What dashboards ask of a hundred thousand datasets, over HTTP and under row-level\n"
+        "security, compared with the same SQL by hand.",
         (
             Option("datasets", count, 100_000, "how many there are (default: 100000)"),
             Option("rounds", count, 50, "how often each is asked (default: 50)"),
@@ -157,8 +157,8 @@ BENCHES = (
         "stream",
         "ops.bench.stream",
         "events to many sockets",
-        "Events to many sockets that follow one department, compared with uvicorn sending ready text\n"
-        "and with Strawberry as it comes; then to more of them, a tenth of which don't read.",
+        "Events to many sockets that follow one department, compared with uvicorn sending ready\n"
+        "text and with Strawberry as it comes; then to more, a tenth of which don't read.",
         (
             Option("sockets", count, 1000, "compared with others (default: 1000)"),
             Option("crowd", count, 5000, "a tenth of which don't read (default: 5000)"),
