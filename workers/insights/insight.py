@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 VERSION = 1
 
-MOST_COLUMNS = 400
+MOST_COLUMNS = 120
 """Columns from the first that models may look at; roles are looked for in all."""
 
 # Several threads add up in another order each time, and then the last digits differ.
