@@ -150,7 +150,7 @@ select j.department_id, j.id, 1, 1, 'worker-' || w.n % 8, j.started_at, j.comple
 from work w join jobs j using (id)
 where j.attempts = 1 order by w.at, w.id;
 
--- Payloads of the sizes that the jobs write: a summary of six columns, and an insight with series.
+-- Payloads of a few kilobytes: a summary of six columns, and an insight with six short series.
 create temp table payloads on commit drop as
 select n, jsonb_build_object(
            'version', 1,
