@@ -71,6 +71,11 @@ class Settings(BaseSettings):
 
     allowed_origins: tuple[str, ...] = ()
 
+    metrics_token: SecretStr | None = None
+    """What Prometheus shows to read ``/metrics``; without it there are none."""
+    metrics_address: str | None = Field(default=None, pattern=r"^\S+:\d{1,5}$")
+    """Where a worker serves its metrics, as ``host:port``; the API serves them beside the graph."""
+
     @model_validator(mode="after")
     def _databases_over_tls(self) -> Self:
         if self.environment == "production":

@@ -9,12 +9,14 @@ import signal
 from typing import TYPE_CHECKING
 
 import uvloop
+from starlette.routing import Route
 
 from graph.app import create_app
 from graph.transport.server import GatewayServer, server_config
 from ops.bell import RedisBell
 from ops.configuration import require_database
 from ops.logs import log_to_stderr
+from ops.metrics import PATH, Metrics
 from ops.places import RedisPlaces
 
 if TYPE_CHECKING:
@@ -41,6 +43,8 @@ async def _serve(settings: Settings, host: str, port: int) -> None:
     _allow_many_sockets()
     bell, places = RedisBell(settings), RedisPlaces(settings)
     app = create_app(settings, bell, places)
+    metrics = Metrics(settings)
+    app.routes.append(Route(PATH, metrics.endpoint, methods=["GET"]))
     config = server_config(app, app.state.options, host=host, port=port)
     # Anyone can write these headers, so they count only where the operator names the proxies.
     config.proxy_headers = TRUSTED_PROXIES in os.environ
@@ -50,6 +54,7 @@ async def _serve(settings: Settings, host: str, port: int) -> None:
     try:
         await GatewayServer(config, app.state.gateway).serve()
     finally:
+        await metrics.close()
         await places.close()
         await bell.close()
 

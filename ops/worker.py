@@ -13,6 +13,7 @@ from ops.bell import RedisBell, redis_settings
 from ops.configuration import require_database
 from ops.failure import CommandFailed
 from ops.logs import log_to_stderr
+from ops.metrics import metrics_served
 from workers.main import serve
 
 if TYPE_CHECKING:
@@ -48,6 +49,7 @@ async def _serve(settings: Settings, directory: Path) -> None:
     await require_database(settings)
     bell = RedisBell(settings)
     try:
-        await serve(settings, bell, redis_settings(settings), directory)
+        async with metrics_served(settings):
+            await serve(settings, bell, redis_settings(settings), directory)
     finally:
         await bell.close()

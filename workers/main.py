@@ -10,6 +10,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, cast
 
 import orjson
+from arq import create_pool
 from arq.worker import Worker, func
 from redis.exceptions import RedisError
 
@@ -21,6 +22,7 @@ from workers.sandbox import Limits, Sandbox
 from workers.sweeper import Sweeper
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
     from arq.connections import RedisSettings
@@ -83,9 +85,19 @@ async def _answer_rings(runner: Runner, redis: RedisSettings) -> None:
         runner.wake()
 
     while True:
+        try:
+            await _answer_until_lost(work, redis)
+        except Exception as error:  # noqa: BLE001 (whatever ails the bell, work goes on without it)
+            log.warning("Redis is away, looking every second instead: %s", error)
+        await asyncio.sleep(1)
+
+
+async def _answer_until_lost(work: Callable[..., Any], redis: RedisSettings) -> None:
+    pool = await create_pool(redis)
+    try:
         worker = Worker(
             functions=[func(cast("Any", work), name="work")],
-            redis_settings=redis,
+            redis_pool=pool,
             handle_signals=False,
             keep_result=0,
             max_jobs=10,
@@ -97,12 +109,14 @@ async def _answer_rings(runner: Runner, redis: RedisSettings) -> None:
         )
         try:
             await worker.async_run()
-        except Exception as error:  # noqa: BLE001 (whatever ails the bell, work goes on without it)
-            log.warning("Redis is away, looking every second instead: %s", error)
         finally:
-            with contextlib.suppress(RedisError, OSError):
-                await worker.close()
-        await asyncio.sleep(1)
+            # What arq itself was running is cancelled with it; nothing of that is a job.
+            worker.handle_sig(signal.SIGUSR1)
+            left = [task for task in (worker.main_task, *worker.tasks.values()) if task]
+            await asyncio.gather(*left, return_exceptions=True)
+    finally:
+        with contextlib.suppress(RedisError, OSError):
+            await pool.aclose(close_connection_pool=True)
 
 
 def _limits(settings: Settings) -> Limits:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from sqlalchemy import Executable
 
-    from domain.database import Row
+    from domain.database import Database, Row
     from domain.reads import Reads
 
 
@@ -64,6 +64,15 @@ async def worker_loads(reads: Reads) -> list[WorkerLoad]:
     await _require(reads)
     rows = await reads.rows(_workers())
     return [WorkerLoad(row.leased_by, row.running, row.renewed_at) for row in rows]
+
+
+async def queue_figures(database: Database) -> list[Row]:
+    """The figures of all departments, for operators' metrics; nobody's scope holds here.
+
+    Each row has ``department`` (its code), ``job_type``, ``waiting``, ``delayed``, ``running``,
+    ``stuck`` and ``oldest_seconds``. Raises `Unavailable`.
+    """
+    return await database.call("select * from queue_figures()")
 
 
 async def _require(reads: Reads) -> None:

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 DEPARTMENTS = ("sales", "supply", "finance")
 
-MOST_WAITING = 12
+MOST_WAITING = 4
 """Above this many waiting jobs nothing more is started: what is measured is how soon a job that
 was lost starts again, and not how long one of low priority waits behind all others.
 """
@@ -153,7 +153,7 @@ class Run:
         made: list[Coroutine[Any, Any, None]] = []
         for number in range(plan.light_jobs):
             # Most are short; some last long enough to die more than once.
-            seconds = chance.uniform(0, 0.5) if chance.random() < 0.9 else chance.uniform(3, 8)
+            seconds = chance.uniform(0, 0.5) if chance.random() < 0.94 else chance.uniform(3, 8)
             made.append(
                 self._later(
                     chance.uniform(0, plan.seconds),

@@ -77,7 +77,7 @@ class Stand:
         await asyncio.to_thread(upgrade, self.owner_url)
         await bootstrap(self.owner_url, "correct horse battery staple")
         # Jobs of the dead hold their places until their leases run out; others are to go on beside.
-        await self.rows("update departments set max_running_jobs = 8")
+        await self.rows("update departments set max_running_jobs = 20")
         with socket.create_server(("127.0.0.1", 0)) as probe:
             api_port = probe.getsockname()[1]
         ports = {
