@@ -19,11 +19,12 @@ from domain.catalog.models import Workspace
 from domain.database import Connection, Database, Row
 from domain.errors import Duplicate, NotFound
 from domain.identity.actions.proof import NOBODY, account_of
-from domain.identity.actions.sessions import Device, open_session
+from domain.identity.actions.sessions import open_session
 from domain.identity.checks import checked_email, checked_name
 from domain.identity.models import Department, Role, User, UserDepartment, UserRole
 from domain.identity.passwords import hash_password
 from domain.identity.tokens import Tokens
+from domain.scope import Origin
 from domain.statements import compiled
 from domain.work import working
 
@@ -106,7 +107,7 @@ async def issue_token(settings: Settings, email: str) -> str:
                 message = f"No active account has the address {email!r}."
                 raise NotFound(message)
             session_id, _ = await open_session(
-                work, account.user_id, tokens.access_life, Device("aetherflow token")
+                work, account.user_id, tokens.access_life, Origin("aetherflow token")
             )
     finally:
         await database.close()

@@ -2,14 +2,33 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Literal, Self
 from urllib.parse import parse_qs, urlsplit
 
-from pydantic import Field, SecretStr, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 MiB = 1024 * 1024
 GiB = 1024 * MiB
+
+
+class OidcProvider(BaseModel):
+    """An OpenID Connect provider whose people may sign in."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: str = Field(pattern=r"^[a-z][a-z0-9-]{0,49}$")
+    """Stands in addresses; the page shows ``title``."""
+    title: str | None = None
+    issuer: str
+    client_id: str
+    client_secret: SecretStr | None = None
+    """None for a public client, which PKCE alone protects."""
+    scopes: tuple[str, ...] = ("openid", "email", "profile")
+    provision_department: str | None = None
+    """The code of the department in which somebody who has no account gets one; None refuses."""
+    provision_role: str = "viewer"
 
 
 class Settings(BaseSettings):
@@ -75,6 +94,54 @@ class Settings(BaseSettings):
     """What Prometheus shows to read ``/metrics``; without it there are none."""
     metrics_address: str | None = Field(default=None, pattern=r"^\S+:\d{1,5}$")
     """Where a worker serves its metrics, as ``host:port``; the API serves them beside the graph."""
+    public_url: str | None = None
+    """The address at which browsers reach this API, without a path; identity providers need it."""
+    oidc_providers: tuple[OidcProvider, ...] = ()
+
+    smtp_url: SecretStr | None = None
+    """The mail server: smtps://, smtp:// with STARTTLS, or smtp-plain:// on the same machine."""
+    mail_folder: Path | None = None
+    """Where letters are written instead, for development."""
+    mail_from: str = "AetherFlow <aetherflow@localhost>"
+
+    @model_validator(mode="after")
+    def _providers_that_can_answer(self) -> Self:
+        if not self.oidc_providers:
+            return self
+        if self.public_url is None:
+            message = "AETHERFLOW_PUBLIC_URL is needed for AETHERFLOW_OIDC_PROVIDERS"
+            raise ValueError(message)
+        names = [provider.name for provider in self.oidc_providers]
+        if len(set(names)) < len(names):
+            message = "AETHERFLOW_OIDC_PROVIDERS has two providers of one name"
+            raise ValueError(message)
+        addresses = [self.public_url, *(provider.issuer for provider in self.oidc_providers)]
+        if self.environment == "production" and any(
+            not address.startswith("https://") for address in addresses
+        ):
+            message = "in production AETHERFLOW_PUBLIC_URL and every issuer begin with https://"
+            raise ValueError(message)
+        return self
+
+    @field_validator("public_url")
+    @classmethod
+    def _bare_address(cls, value: str | None) -> str | None:
+        if value is None:
+            return None
+        parts = urlsplit(value)
+        if parts.scheme not in ("http", "https") or not parts.netloc or parts.path.strip("/"):
+            message = "AETHERFLOW_PUBLIC_URL is an address such as https://flow.example"
+            raise ValueError(message)
+        return f"{parts.scheme}://{parts.netloc}"
+
+    @field_validator("smtp_url")
+    @classmethod
+    def _known_mail(cls, value: SecretStr | None) -> SecretStr | None:
+        schemes = ("smtps", "smtp", "smtp-plain")
+        if value is not None and urlsplit(value.get_secret_value()).scheme not in schemes:
+            message = f"AETHERFLOW_SMTP_URL begins with one of {', '.join(schemes)}"
+            raise ValueError(message)
+        return value
 
     @model_validator(mode="after")
     def _databases_over_tls(self) -> Self:

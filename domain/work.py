@@ -11,7 +11,7 @@ from __future__ import annotations
 import hashlib
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 from uuid import UUID
 
 import asyncpg
@@ -102,7 +102,7 @@ class Work:
             raise Forbidden(IN_PERSON)
         self._cleared = self.identity is not None
 
-    def refuse(self, error: DomainError) -> None:
+    def refuse(self, error: DomainError) -> NoReturn:
         """Raises ``error`` to the caller, and commits what was written so far."""
         raise Committed(error)
 

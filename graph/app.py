@@ -6,14 +6,18 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import httpx
 from starlette.applications import Starlette
 
 from domain.database import Database
+from domain.identity.oidc import Provider
 from domain.identity.tokens import Tokens
 from domain.places import ProcessPlaces
+from domain.post import post_of
 from domain.storage import Storage
 from graph.admission import admitted
 from graph.context import Context, Parts
+from graph.identity.sign_in import CALLBACK, sign_in_routes
 from graph.schema import schema
 from graph.transport.gateway import Gateway
 from graph.transport.operation import Admission, Credentials
@@ -46,6 +50,11 @@ def create_app(
     ``places`` counts what callers hold open; without it this process counts for itself.
     ``executor`` runs the operations in place of the gateway's own choice.
     """
+    client = httpx.AsyncClient()
+    providers = tuple(
+        Provider(provider, f"{settings.public_url}{CALLBACK}", client)
+        for provider in settings.oidc_providers
+    )
     parts = Parts(
         settings,
         Database(settings),
@@ -53,6 +62,8 @@ def create_app(
         bell,
         Tokens(settings),
         places or ProcessPlaces(),
+        post_of(settings),
+        providers,
     )
     gateway = Gateway(
         schema()._schema,  # noqa: SLF001 (graphql-core's schema has no public name in Strawberry)
@@ -74,12 +85,15 @@ def create_app(
             yield
         finally:
             await gateway.shutdown()
+            await parts.post.close()
+            await client.aclose()
             await parts.storage.close()
             await parts.database.close()
 
     app = Starlette(
         routes=[
             *graphql_routes(gateway, options, page=graphiql_page, check=check),
+            *sign_in_routes(parts),
             *page_routes(PAGES),
         ],
         lifespan=lifespan,

@@ -2,32 +2,59 @@
 
 from __future__ import annotations
 
-from contextlib import asynccontextmanager
+import time
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import strawberry
 
 from domain.database import Hold
-from domain.errors import DomainError, LimitExceeded, Unauthenticated
+from domain.errors import DomainError, Forbidden, LimitExceeded, Unauthenticated, Unavailable
+from domain.identity.actions.api_tokens import note_use
 from domain.identity.standing import Standings
+from domain.identity.tokens import API_TOKEN, read_api_token
 from domain.jobs.tail import Tail
 from domain.places import Places, ProcessPlaces
+from domain.post import Post
 from domain.reads import Reads
-from domain.scope import Identity, Scope, narrowed
-from domain.work import working
+from domain.scope import Identity, Origin, Scope, narrowed
+from domain.work import IN_PERSON, working
 from graph.loaders import Loaders
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
+    from uuid import UUID
 
     from domain.bell import Bell
     from domain.database import Database
+    from domain.identity.oidc import Provider
     from domain.identity.tokens import AccessClaims, Tokens
     from domain.settings import Settings
     from domain.storage import Storage
     from domain.work import Work
     from graph.transport.operation import Credentials, RequestInfo
+
+
+USE_SECONDS = 60.0
+"""How often the use of one API token is noted by one process."""
+
+
+class TokenUses:
+    """When this process last noted the use of each API token."""
+
+    def __init__(self) -> None:
+        self._noted: dict[UUID, float] = {}
+
+    def is_due(self, token_id: UUID) -> bool:
+        """Whether a use is to be noted now; saying so counts as having noted it."""
+        now = time.monotonic()
+        if now - self._noted.get(token_id, -USE_SECONDS) < USE_SECONDS:
+            return False
+        # What is older than that says nothing any more.
+        self._noted = {key: at for key, at in self._noted.items() if now - at < USE_SECONDS}
+        self._noted[token_id] = now
+        return True
 
 
 @dataclass
@@ -41,6 +68,9 @@ class Parts:
     tokens: Tokens
     places: Places = field(default_factory=ProcessPlaces)
     """What callers hold open."""
+    post: Post = field(default_factory=lambda: Post(None))
+    providers: tuple[Provider, ...] = ()
+    token_uses: TokenUses = field(default_factory=TokenUses)
     standings: Standings = field(init=False)
     """What the callers of open streams may see and do."""
     tail: Tail = field(init=False)
@@ -103,6 +133,19 @@ class Context:
         return identity
 
     @property
+    def in_person(self) -> Identity:
+        """Who asks, by its own session. Raises `Unauthenticated`, and `Forbidden` to machines."""
+        identity = self.signed_in
+        if identity.token is not None:
+            raise Forbidden(IN_PERSON)
+        return identity
+
+    @property
+    def origin(self) -> Origin:
+        """Where the operation comes from, for the audit log."""
+        return Origin(self.request.user_agent, self.request.address, self.request_id)
+
+    @property
     def reads(self) -> Reads:
         """The snapshot. Raises as `identity` does."""
         if self._refusal is not None:
@@ -136,7 +179,9 @@ class Context:
         """Opens the Work of a mutation field; what is read afterwards sees what it committed."""
         await self.end_event()
         identity = self.signed_in
-        async with working(self.parts.database, identity, self.parts.bell, self._hold) as work:
+        async with working(
+            self.parts.database, identity, self.parts.bell, self._hold, self.origin
+        ) as work:
             yield work
 
     async def sign_in(self, user_id: Any, session_id: Any) -> None:
@@ -162,6 +207,10 @@ class Context:
         """Ends the operation."""
         await self._reads.close()
         self.failure = self.failure or self._reads.failure
+        token = self._identity.token if self._identity else None
+        if token is not None and self.parts.token_uses.is_due(token.id):
+            with suppress(Unavailable):
+                await note_use(self.parts.database, self._hold, token)
 
     def _identify(self, credentials: Credentials) -> None:
         if credentials.authorization is None:
@@ -170,10 +219,13 @@ class Context:
         if scheme.lower() != "bearer":
             message = "The Authorization header is 'Bearer' and an access token."
             raise Unauthenticated(message)
-        self.claims = self.parts.tokens.verified_access(token.strip())
-        self._identity = Identity(
-            self.claims.user_id, self.claims.session_id, narrowed(credentials.department)
-        )
+        text, narrow = token.strip(), narrowed(credentials.department)
+        if text.startswith(API_TOKEN):
+            user_id, key = read_api_token(text)
+            self._identity = Identity(user_id, None, narrow, key)
+            return
+        self.claims = self.parts.tokens.verified_access(text)
+        self._identity = Identity(self.claims.user_id, self.claims.session_id, narrow)
 
     def _renew(self) -> None:
         self._reads = Reads(self.parts.database, self._shared or self._identity, self._hold)

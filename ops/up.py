@@ -157,6 +157,8 @@ def _environment(folder: DataFolder, servers: EmbeddedServers, host: str) -> dic
     env["PYTHONPATH"] = os.pathsep.join(filter(None, [str(ROOT), env.get("PYTHONPATH")]))
     env.setdefault("AETHERFLOW_ENVIRONMENT", "development")
     env.setdefault("AETHERFLOW_SECRET_KEY", folder.secret("secret_key"))
+    if "AETHERFLOW_SMTP_URL" not in env:
+        env.setdefault("AETHERFLOW_MAIL_FOLDER", str(folder.path / "mail"))
     env.setdefault("AETHERFLOW_S3_BUCKET", BUCKET)
     env.setdefault("AETHERFLOW_S3_REGION", REGION)
     if servers.postgres:

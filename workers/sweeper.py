@@ -45,6 +45,8 @@ class Sweeper:
             self._every(UPLOADS_SECONDS, self.sweep_uploads),
             self._every(KEEPING_SECONDS, self.sweep_datasets),
             self._every(KEEPING_SECONDS, self.sweep_records),
+            self._every(KEEPING_SECONDS, self.sweep_identity),
+            self._every(KEEPING_SECONDS, self.make_partitions),
         )
 
     async def sweep_jobs(self) -> int:
@@ -92,11 +94,23 @@ class Sweeper:
 
     async def sweep_records(self) -> int:
         """Deletes events, keys and sessions past their time, in batches until none are left."""
+        return await self._in_batches("select sweep_records($1) as count")
+
+    async def sweep_identity(self) -> int:
+        """Deletes one-time codes, counts of attempts and API tokens past their time."""
+        return await self._in_batches("select sweep_identity($1) as count")
+
+    async def make_partitions(self) -> int:
+        """Makes the audit log's partitions of this year and the next one; gives how many."""
+        (row,) = await self._rows("select make_audit_partitions() as count")
+        return int(row["count"])
+
+    async def _in_batches(self, text: str) -> int:
         deleted: int = 0
         while True:
-            rows = await self._rows("select sweep_records($1) as count", 1000)
-            deleted += rows[0]["count"]
-            if rows[0]["count"] == 0:
+            (row,) = await self._rows(text, 1000)
+            deleted += row["count"]
+            if row["count"] == 0:
                 return deleted
 
     async def _every(self, seconds: float, sweep: Callable[[], Awaitable[Any]]) -> None:

@@ -15,21 +15,25 @@ from sqlalchemy import (
     bindparam,
     column,
     func,
+    literal_column,
     select,
     true,
 )
-from sqlalchemy.dialects.postgresql import TIMESTAMP
+from sqlalchemy.dialects.postgresql import INET, TIMESTAMP
 
 from domain.filters import filtered
 from domain.identity.models import (
+    ApiToken,
     Department,
     Role,
     RolePermission,
     User,
     UserDepartment,
+    UserIdentity,
     UserRole,
 )
 from domain.paging import Rows, ordering, visible, within
+from domain.scope import USER_SQL
 from domain.statements import columns, kept
 
 if TYPE_CHECKING:
@@ -132,6 +136,21 @@ def account_by_email() -> tuple[Select[Any], None]:
     return select(account.c.id, account.c.password_hash, account.c.is_active), None
 
 
+async def sessions_of(reads: Reads, user_ids: Sequence[UUID]) -> Mapping[UUID, list[Row]]:
+    """The open sessions of users, the newest first; of those alone whom the caller governs."""
+    return _grouped(await reads.rows(_sessions_of(), keys=list(user_ids)), "user_id", user_ids)
+
+
+async def api_tokens(reads: Reads) -> list[Row]:
+    """The caller's own API tokens that were not revoked, the newest first."""
+    return await reads.rows(_api_tokens())
+
+
+async def identities(reads: Reads) -> list[Row]:
+    """The accounts at identity providers that the caller signs in with, the oldest first."""
+    return await reads.rows(_identities())
+
+
 @kept
 def actor_names() -> tuple[Select[Any], None]:
     """The display names of the accounts of ``$keys``, seen or not, by the definer's function."""
@@ -139,6 +158,43 @@ def actor_names() -> tuple[Select[Any], None]:
         column("id", Uuid()), column("display_name", Text()), name="actor"
     )
     return select(actor.c.id, actor.c.display_name), None
+
+
+@kept
+def _sessions_of() -> tuple[Select[Any], None]:
+    session = func.sessions_of(KEYS).table_valued(
+        column("id", Uuid()),
+        column("user_id", Uuid()),
+        column("user_agent", Text()),
+        column("ip_address", INET()),
+        column("created_at", TIMESTAMP(timezone=True)),
+        column("last_used_at", TIMESTAMP(timezone=True)),
+        column("expires_at", TIMESTAMP(timezone=True)),
+        name="session",
+    )
+    newest = (session.c.created_at.desc(), session.c.id.desc())
+    return select(*session.c).order_by(*newest), None
+
+
+@kept
+def _api_tokens() -> tuple[Select[Any], type[ApiToken]]:
+    return (
+        select(*columns(ApiToken))
+        .where(visible(ApiToken), ApiToken.revoked_at.is_(None))
+        .order_by(ApiToken.created_at.desc(), ApiToken.id.desc()),
+        ApiToken,
+    )
+
+
+@kept
+def _identities() -> tuple[Select[Any], type[UserIdentity]]:
+    mine = UserIdentity.user_id == literal_column(USER_SQL)
+    return (
+        select(*columns(UserIdentity))
+        .where(visible(UserIdentity), mine)
+        .order_by(UserIdentity.created_at, UserIdentity.id),
+        UserIdentity,
+    )
 
 
 @kept

@@ -25,7 +25,7 @@ CHECK_SECONDS = 3.0
 TOGETHER = 500
 """How many callers one statement asks about, at some 0.1 ms each."""
 
-STANDINGS = "select * from standings($1, $2, $3) order by place"
+STANDINGS = "select * from standings($1, $2, $3, $4, $5) order by place"
 OPENING = "begin isolation level repeatable read read only"
 
 
@@ -144,6 +144,8 @@ class Standings:
                     [each.user_id for each in asked],
                     [each.session_id for each in asked],
                     [each.narrow for each in asked],
+                    [each.token and each.token.id for each in asked],
+                    [each.token and each.token.digest for each in asked],
                 )
             found.update(zip(asked, map(_as_found, rows), strict=True))
         return found

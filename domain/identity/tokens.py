@@ -8,6 +8,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import hmac
+import secrets
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
@@ -16,6 +17,7 @@ from uuid import UUID, uuid4
 import jwt
 
 from domain.errors import Unauthenticated
+from domain.scope import TokenKey
 
 if TYPE_CHECKING:
     from domain.settings import Settings
@@ -24,12 +26,31 @@ ALGORITHM = "HS256"
 ISSUER = "aetherflow"
 ACCESS_AUDIENCE = "aetherflow-api"
 REFRESH_AUDIENCE = "aetherflow-refresh"
+STATE_AUDIENCE = "aetherflow-state"
+
+API_TOKEN = "aft_"  # noqa: S105 (no secret)
+"""What every API token begins with, so that searches for lost secrets find it."""
+SECRET_BYTES = 32
+KEY_BYTES = 16
 
 LONGEST_TOKEN = 1024
 """Ours have about 400 characters; nothing longer is even parsed."""
 
 SEAL_BYTES = 10
 """How much of a digest proves a sealed text: 80 bits, for what nobody gains much by forging."""
+
+LONGEST_STATE = 3000
+"""A state goes into a cookie, of which browsers keep 4,096 bytes."""
+
+FAULTS = (
+    jwt.PyJWTError,
+    ValueError,
+    TypeError,
+    AttributeError,
+    OverflowError,
+    RecursionError,
+)
+"""What reading a token that somebody made up can raise."""
 
 COMMON_CLAIMS = ("iss", "aud", "sub", "sid", "iat", "exp")
 
@@ -62,6 +83,7 @@ class Tokens:
         self._refresh_key = _derived(secret, "refresh token")
         self._fingerprint_key = _derived(secret, "fingerprint")
         self._seal_key = _derived(secret, "seal")
+        self._state_key = _derived(secret, "state")
         self._access_life = timedelta(minutes=settings.access_token_minutes)
         self._refresh_life = timedelta(days=settings.refresh_token_days)
 
@@ -93,7 +115,7 @@ class Tokens:
         try:
             claims = _verified(token, self._access_key, ACCESS_AUDIENCE, "jti")
             return AccessClaims(UUID(claims["sub"]), UUID(claims["sid"]), _expiry(claims))
-        except (jwt.PyJWTError, ValueError, TypeError, AttributeError, RecursionError):
+        except FAULTS:
             message = "The access token is not valid or has expired: sign in, or refresh it."
             raise Unauthenticated(message) from None
 
@@ -104,9 +126,31 @@ class Tokens:
             return RefreshClaims(
                 UUID(claims["sub"]), UUID(claims["sid"]), int(claims["gen"]), _expiry(claims)
             )
-        except (jwt.PyJWTError, ValueError, TypeError, AttributeError, RecursionError):
+        except FAULTS:
             message = "The refresh token is not valid or has expired: sign in again."
             raise Unauthenticated(message) from None
+
+    def state(self, what: dict[str, Any], life: timedelta) -> str:
+        """Signs what a browser carries for us between two of its requests, for so long."""
+        now = datetime.now(UTC)
+        claims = {"iss": ISSUER, "aud": STATE_AUDIENCE, "iat": now, "exp": now + life}
+        return jwt.encode({**what, **claims}, self._state_key, ALGORITHM)
+
+    def verified_state(self, token: str) -> dict[str, Any]:
+        """Reads a signed state. Raises `Unauthenticated` for whatever is wrong with it."""
+        try:
+            claims: dict[str, Any] = jwt.decode(
+                token if len(token) <= LONGEST_STATE else "",
+                self._state_key,
+                algorithms=[ALGORITHM],
+                audience=STATE_AUDIENCE,
+                issuer=ISSUER,
+                options={"require": ["iss", "aud", "iat", "exp"], "verify_iat": False},
+            )
+        except FAULTS:
+            message = "This was not begun here, or too long ago: begin again."
+            raise Unauthenticated(message) from None
+        return claims
 
     def sealed(self, text: str) -> str:
         """Hides a short text that a client keeps for us; the same text gives the same seal.
@@ -138,6 +182,47 @@ class Tokens:
         """A keyed digest that tells whether two secrets are the same, and nothing else of them."""
         encoded = secret.encode(errors="surrogatepass")
         return hmac.new(self._fingerprint_key, encoded, hashlib.sha256).hexdigest()
+
+
+def new_api_token(user_id: UUID, token_id: UUID) -> tuple[str, TokenKey]:
+    """Makes the text of an API token, which is shown once, and what is kept of it."""
+    whole = user_id.bytes + token_id.bytes + secrets.token_bytes(SECRET_BYTES)
+    text = API_TOKEN + base64.urlsafe_b64encode(whole).rstrip(b"=").decode()
+    return text, TokenKey(token_id, digest(text))
+
+
+def read_api_token(text: str) -> tuple[UUID, TokenKey]:
+    """Gives the user and the key of an API token, which are yet to be proved.
+
+    Raises `Unauthenticated` for what can be none.
+    """
+    encoded = text.removeprefix(API_TOKEN)
+    try:
+        whole = base64.b64decode(encoded + "=" * (-len(encoded) % 4), altchars=b"-_", validate=True)
+    except ValueError:
+        whole = b""
+    if len(text) > LONGEST_TOKEN or len(whole) != 2 * KEY_BYTES + SECRET_BYTES:
+        message = "The API token is not valid, has expired or was revoked."
+        raise Unauthenticated(message)
+    user_id, token_id = UUID(bytes=whole[:KEY_BYTES]), UUID(bytes=whole[KEY_BYTES : 2 * KEY_BYTES])
+    return user_id, TokenKey(token_id, digest(text))
+
+
+def new_code() -> tuple[str, str]:
+    """Makes a one-time code, and the digest that is kept of it."""
+    code = secrets.token_urlsafe(SECRET_BYTES)
+    return code, digest(code)
+
+
+def digest(secret: str) -> str:
+    """The SHA-256 of a secret that is itself random, so nothing slower is needed."""
+    return hashlib.sha256(secret.encode(errors="surrogatepass")).hexdigest()
+
+
+def challenge_of(verifier: str) -> str:
+    """The S256 challenge of a verifier (RFC 7636, 4.2)."""
+    hashed = hashlib.sha256(verifier.encode(errors="surrogatepass")).digest()
+    return base64.urlsafe_b64encode(hashed).rstrip(b"=").decode()
 
 
 def _derived(secret: bytes, purpose: str) -> bytes:

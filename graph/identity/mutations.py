@@ -2,23 +2,20 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import strawberry
 
 from domain.errors import InvalidInput
 from domain.identity import models
 from domain.identity.actions import departments, memberships, sessions, users
-from domain.identity.checks import is_code
 from graph.context import Info
 from graph.identity import inputs, payloads
+from graph.identity.access_mutations import AccessMutations, LetterMutations, ProviderMutations
+from graph.identity.references import reference
 from graph.identity.viewer import Viewer
 from graph.nodes import changed
 from graph.scalars import key_of
-
-if TYPE_CHECKING:
-    from uuid import UUID
-
 
 Given = strawberry.argument(description="What the mutation needs.")
 
@@ -37,9 +34,8 @@ class SessionMutations:
         """Needs nobody to be signed in."""
         context, parts = info.context, info.context.parts
         await context.end_event()
-        device = sessions.Device(context.request.user_agent, context.request.address)
         signed_in = await sessions.login(
-            parts.database, parts.bell, parts.tokens, input.email, input.password, device
+            parts.database, parts.bell, parts.tokens, input.email, input.password, context.origin
         )
         await context.sign_in(signed_in.user_id, signed_in.session_id)
         return payloads.LoginPayload(**_tokens(signed_in))
@@ -55,7 +51,7 @@ class SessionMutations:
         context, parts = info.context, info.context.parts
         await context.end_event()
         signed_in = await sessions.refresh_session(
-            parts.database, parts.bell, parts.tokens, input.refresh_token
+            parts.database, parts.bell, parts.tokens, input.refresh_token, context.origin
         )
         await context.sign_in(signed_in.user_id, signed_in.session_id)
         return payloads.RefreshSessionPayload(**_tokens(signed_in))
@@ -64,9 +60,9 @@ class SessionMutations:
     async def logout(self, info: Info) -> payloads.LogoutPayload:
         """Needs an access token that has not expired, of a session that may have ended."""
         context, parts = info.context, info.context.parts
-        caller = context.signed_in
+        caller = context.in_person
         await context.end_event()
-        await sessions.logout(parts.database, parts.bell, caller)
+        await sessions.logout(parts.database, parts.bell, caller, context.origin)
         return payloads.LogoutPayload(ended=True)
 
     @strawberry.mutation(
@@ -76,7 +72,14 @@ class SessionMutations:
         self, info: Info, input: Annotated[inputs.ChangePasswordInput, Given]
     ) -> payloads.ChangePasswordPayload:
         """Needs the old password."""
-        await users.change_password(info.context.work, input.old_password, input.new_password)
+        context = info.context
+        await users.change_password(
+            context.work,
+            context.parts.tokens,
+            input.old_password,
+            input.new_password,
+            context.request.address,
+        )
         return payloads.ChangePasswordPayload(viewer=Viewer())
 
     @strawberry.mutation(description="Changes what the caller says about itself.")
@@ -101,7 +104,7 @@ class UserMutations:
         new = users.NewUser(
             email=input.email,
             full_name=input.full_name,
-            departments=tuple(_reference(text) for text in input.departments),
+            departments=tuple(reference(text) for text in input.departments),
             roles=tuple(input.roles),
             password=input.password,
         )
@@ -167,7 +170,7 @@ class UserMutations:
         """Needs user:write in the department, and all that the user's roles allow."""
         user_id = key_of("User", input.user_id)
         async with info.context.work() as work:
-            await memberships.assign_department(work, user_id, _reference(input.department))
+            await memberships.assign_department(work, user_id, reference(input.department))
         return payloads.AssignDepartmentPayload(user=await changed(info, models.User, user_id))
 
     @strawberry.mutation(
@@ -180,7 +183,7 @@ class UserMutations:
         """Needs user:write in the department."""
         user_id = key_of("User", input.user_id)
         async with info.context.work() as work:
-            await memberships.remove_department(work, user_id, _reference(input.department))
+            await memberships.remove_department(work, user_id, reference(input.department))
         user: Any = await info.context.loaders.one(models.User, user_id)
         return payloads.RemoveDepartmentPayload(user=user)
 
@@ -197,7 +200,7 @@ class DepartmentMutations:
         new = departments.NewDepartment(
             code=input.code,
             name=input.name,
-            parent=_reference(input.parent),
+            parent=reference(input.parent),
             description=input.description,
             manager_id=None if input.manager_id is None else key_of("User", input.manager_id),
             max_running_jobs=input.max_running_jobs,
@@ -218,7 +221,7 @@ class DepartmentMutations:
         changes = _changes(input)
         async with info.context.work() as work:
             department_id = await departments.update_department(
-                work, _reference(input.department), changes
+                work, reference(input.department), changes
             )
         return payloads.UpdateDepartmentPayload(
             department=await changed(info, models.Department, department_id)
@@ -231,7 +234,7 @@ class DepartmentMutations:
         """Needs department:write in the department, and in those above it before and after."""
         async with info.context.work() as work:
             department_id = await departments.move_department(
-                work, _reference(input.department), _reference(input.parent)
+                work, reference(input.department), reference(input.parent)
             )
         return payloads.MoveDepartmentPayload(
             department=await changed(info, models.Department, department_id)
@@ -239,7 +242,14 @@ class DepartmentMutations:
 
 
 @strawberry.type
-class IdentityMutations(SessionMutations, UserMutations, DepartmentMutations):
+class IdentityMutations(
+    SessionMutations,
+    AccessMutations,
+    LetterMutations,
+    ProviderMutations,
+    UserMutations,
+    DepartmentMutations,
+):
     """Root fields that change people and departments."""
 
 
@@ -250,11 +260,6 @@ def _tokens(signed_in: sessions.SignedIn) -> dict[str, Any]:
         "expires_at": signed_in.expires_at,
         "viewer": Viewer(),
     }
-
-
-def _reference(text: str) -> UUID | str:
-    # An id begins with a capital letter, and so is never a code.
-    return text if is_code(text) else key_of("Department", text)
 
 
 def _changes(input: inputs.UpdateDepartmentInput) -> departments.DepartmentChanges:

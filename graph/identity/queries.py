@@ -9,7 +9,10 @@ import strawberry
 from domain.errors import InvalidInput
 from domain.identity import models, reads
 from graph.context import Info
+from graph.identity.access_types import SignInProvider
+from graph.identity.audit import AuditQueries
 from graph.identity.inputs import DepartmentOrderBy, UserOrderBy
+from graph.identity.sign_in import start_url
 from graph.identity.types import (
     Department,
     DepartmentsFilter,
@@ -25,8 +28,24 @@ from graph.scalars import key_of
 
 
 @strawberry.type
-class IdentityQueries:
+class IdentityQueries(AuditQueries):
     """Root fields about people and departments."""
+
+    @strawberry.field(
+        description="The identity providers by which people can sign in here. Needs nobody to be "
+        "signed in."
+    )
+    def sign_in_providers(self, info: Info) -> list[SignInProvider]:
+        """Gives the settings' providers."""
+        parts = info.context.parts
+        return [
+            SignInProvider(
+                name=provider.name,
+                title=provider.title or provider.name,
+                start_url=start_url(parts, provider),
+            )
+            for provider in parts.settings.oidc_providers
+        ]
 
     @strawberry.field(description="Whoever asks, and what this request may see and do.")
     def viewer(self, info: Info) -> Viewer:

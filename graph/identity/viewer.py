@@ -6,6 +6,7 @@ import strawberry
 
 from domain.identity import models, reads
 from graph.context import Info
+from graph.identity.access_types import ApiToken, LinkedIdentity
 from graph.identity.types import Department, User
 from graph.scalars import encoded_id
 
@@ -41,3 +42,21 @@ class Viewer:
     async def permissions(self, info: Info) -> list[str]:
         """Gives what the transaction was opened with."""
         return sorted((await info.context.reads.scope()).permissions)
+
+    @strawberry.field(
+        description="The caller's API tokens that were not revoked, the newest first; to a "
+        "person's own session alone."
+    )
+    async def api_tokens(self, info: Info) -> list[ApiToken]:
+        """Loads the tokens."""
+        _ = info.context.in_person
+        return await reads.api_tokens(info.context.reads)  # type: ignore[return-value]
+
+    @strawberry.field(
+        description="The sign-ins at identity providers that open the caller's account; to a "
+        "person's own session alone."
+    )
+    async def linked_identities(self, info: Info) -> list[LinkedIdentity]:
+        """Loads them."""
+        _ = info.context.in_person
+        return await reads.identities(info.context.reads)  # type: ignore[return-value]

@@ -161,11 +161,12 @@ begin
     return made;
 end $$;
 
--- Whether the caller may end somebody's sessions: its own, and those of users of whom it sees every
--- department and may write them.
+-- Whether the caller may end somebody's sessions: its own, unless it is a machine, and those of users
+-- of whom it sees every department and may write them.
 create function governs(p_user uuid) returns boolean
 language sql stable security definer set search_path = public, pg_temp as $$
     select p_user = nullif(current_setting('app.user_id', true), '')::uuid
+           and coalesce(current_setting('app.api_token_id', true), '') = ''
         or 'user:write' = any (string_to_array(current_setting('app.permissions', true), ','))
            and exists (select from user_departments where user_id = p_user)
            and not belongs_elsewhere(p_user)

@@ -5,11 +5,11 @@ from __future__ import annotations
 from migrations.support import run, run_file, secure, touched
 
 revision = "0007"
-down_revision = "0006"
+down_revision = "0005"
 branch_labels = None
 depends_on = None
 
-TOKEN_COLUMNS = (
+READABLE = (
     "id, user_id, name, permissions, department_ids, expires_at, last_used_at, revoked_at, "
     "created_at, updated_at"
 )
@@ -18,7 +18,7 @@ TOKEN_COLUMNS = (
 def upgrade() -> None:
     """Makes the tables, their policies and the functions."""
     run_file("0007_identity.sql")
-    secure("api_tokens", "own", f"select ({TOKEN_COLUMNS}), insert, update")
+    secure("api_tokens", "own", f"select ({READABLE}), insert, update")
     # The application reaches these through functions alone.
     for table in ("one_time_codes", "login_attempts"):
         secure(table, "operators", "")

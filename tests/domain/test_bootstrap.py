@@ -9,9 +9,9 @@ from domain.bell import Silence
 from domain.bootstrap import add_user, bootstrap, issue_token
 from domain.database import Database
 from domain.errors import DomainError, Duplicate, InvalidInput, NotFound
-from domain.identity.actions.sessions import Device, SignedIn, login
+from domain.identity.actions.sessions import SignedIn, login
 from domain.identity.tokens import Tokens
-from domain.scope import Identity
+from domain.scope import Identity, Origin
 from domain.work import working
 from tests.factories.databases import connected
 from tests.factories.fixtures import own_database
@@ -47,7 +47,7 @@ async def signed_in(settings: Settings, email: str, password: str) -> SignedIn:
     database = Database(settings)
     await database.open()
     try:
-        return await login(database, Silence(), Tokens(settings), email, password, Device())
+        return await login(database, Silence(), Tokens(settings), email, password, Origin())
     finally:
         await database.close()
 

@@ -40,7 +40,19 @@ if TYPE_CHECKING:
 
 SCHEMA = schema()._schema
 GUARDS = ("filter and security", "security alone")
-REFUSED = {"Mutation.moveDepartment", "Mutation.removeDepartment", "Mutation.startJob"}
+REFUSED = {
+    "Mutation.moveDepartment",
+    "Mutation.removeDepartment",
+    "Mutation.startJob",
+    # Without a letter and without an identity provider there is nothing to prove with.
+    "Mutation.requestPasswordReset",
+    "Mutation.resetPassword",
+    "Mutation.requestEmailVerification",
+    "Mutation.verifyEmail",
+    "Mutation.completeSignIn",
+    "Mutation.linkIdentity",
+    "Mutation.completeLink",
+}
 """Changes for which a caller has nothing of its own at hand; all others are carried out."""
 
 CALLERS = (*DEPARTMENTS, "powerless")

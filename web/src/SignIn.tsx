@@ -1,6 +1,7 @@
-import { useState, type SubmitEvent } from 'react';
+import { useEffect, useState, type SubmitEvent } from 'react';
 
 import { Brand } from './Brand';
+import { leaveFor, providers, type Provider } from './provider';
 import { Session } from './session';
 
 interface Props {
@@ -12,6 +13,12 @@ interface Props {
 export function SignIn({ notice, onSignedIn }: Props) {
   const [message, setMessage] = useState(notice);
   const [busy, setBusy] = useState(false);
+  const [offered, setOffered] = useState<Provider[]>([]);
+
+  useEffect(() => {
+    // Without them there is still the password.
+    providers().then(setOffered, () => undefined);
+  }, []);
 
   async function submit(event: SubmitEvent<HTMLFormElement>) {
     event.preventDefault();
@@ -44,6 +51,11 @@ export function SignIn({ notice, onSignedIn }: Props) {
         <button type="submit" disabled={busy}>
           {busy ? 'Signing in…' : 'Sign in'}
         </button>
+        {offered.map((provider) => (
+          <button type="button" key={provider.name} onClick={() => void leaveFor(provider)}>
+            Sign in with {provider.title}
+          </button>
+        ))}
       </form>
     </main>
   );

@@ -1,4 +1,5 @@
 import { ask, Refusal } from './graphql';
+import COMPLETE_SIGN_IN from './operations/completeSignIn.graphql?raw';
 import REFRESH from './operations/refresh.graphql?raw';
 import SIGN_IN from './operations/signIn.graphql?raw';
 import SIGN_OUT from './operations/signOut.graphql?raw';
@@ -82,6 +83,14 @@ export class Session {
   static async signIn(email: string, password: string): Promise<Session> {
     const { login } = await ask<{ login: Tokens }>(SIGN_IN, { input: { email, password } });
     return new Session(await viewerOf(login), login, renewalOf(login));
+  }
+
+  /** Signs in with what an identity provider sent the browser back with, or throws a `Refusal`. */
+  static async complete(code: string, verifier: string): Promise<Session> {
+    const { completeSignIn } = await ask<{ completeSignIn: Tokens }>(COMPLETE_SIGN_IN, {
+      input: { code, verifier },
+    });
+    return new Session(await viewerOf(completeSignIn), completeSignIn, renewalOf(completeSignIn));
   }
 
   /** Takes up the session of before a reload; null when there is none or it has ended. */

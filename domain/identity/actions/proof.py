@@ -39,6 +39,7 @@ class Account:
     email: str
     user_id: UUID
     password_hash: str | None
+    is_active: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +55,9 @@ async def account_of(work: Work, email: str) -> Account:
     key = email_key(email)
     # What can't be printed can't be an address, and some of it the database would not even take.
     row = await work.row(account_by_email(), email=key if key.isprintable() else "")
-    return Account(key, row.id, row.password_hash) if row else Account(key, NOBODY, None)
+    if row is None:
+        return Account(key, NOBODY, None, is_active=False)
+    return Account(key, row.id, row.password_hash, is_active=row.is_active)
 
 
 async def attempted(account: Account, password: str) -> Attempt:

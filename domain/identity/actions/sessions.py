@@ -5,16 +5,21 @@ These declare no permission, because they are how one comes by any.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from ipaddress import ip_address
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from sqlalchemy import func, literal, select, update
 from sqlalchemy.dialects.postgresql import insert
 
-from domain.errors import Unauthenticated
+from domain.database import Row
+from domain.errors import NotFound, Unauthenticated
 from domain.identity.actions.proof import account_of, attempted, proved
+from domain.identity.actions.rules import locked_user, require_whole_user
+from domain.identity.attempts import return_attempt, take_attempt
 from domain.identity.models import RevokedReason, Session, User
+from domain.permissions import Permission
+from domain.scope import plain_address
+from domain.statements import Statement
 from domain.work import working
 
 if TYPE_CHECKING:
@@ -24,7 +29,7 @@ if TYPE_CHECKING:
     from domain.bell import Bell
     from domain.database import Database
     from domain.identity.tokens import Tokens
-    from domain.scope import Identity
+    from domain.scope import Identity, Origin
     from domain.work import Work
 
 LONGEST_AGENT = 500
@@ -33,15 +38,12 @@ REFUSED = (
     "This e-mail address and password do not open an active account. After five wrong passwords "
     "an account is locked for a minute, and longer after each further one."
 )
+SESSION_USER = Statement("select session_user_of($1) as user_id", ("session",), {}, Row)
+REVOKE = Statement(
+    "select revoke_sessions($1, $2, $3) as revoked", ("user", "session", "kept"), {}, Row
+)
+
 ENDED = "This session has ended: sign in again."
-
-
-@dataclass(frozen=True, slots=True)
-class Device:
-    """Where a caller signs in from, as far as it says so."""
-
-    user_agent: str | None = None
-    address: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,35 +58,36 @@ class SignedIn:
 
 
 async def login(
-    database: Database, bell: Bell, tokens: Tokens, email: str, password: str, device: Device
+    database: Database, bell: Bell, tokens: Tokens, email: str, password: str, origin: Origin
 ) -> SignedIn:
     """Starts a session for whoever knows an account's password.
 
     Raises `Unauthenticated`, with one answer and the same work, for an unknown address, a wrong
-    password, a locked account and one that is not active; and `Unavailable` when too many
+    password, a locked account and one that is not active; `RateLimited` when the account or the
+    address has no attempt left, before the password is looked at; and `Unavailable` when too many
     passwords are being checked.
     """
-    async with working(database, None, bell) as work:
+    origin = replace(origin, reason="login")
+    async with working(database, None, bell, origin=origin) as work:
         work.public()
         account = await account_of(work, email)
+        taken = await take_attempt(work, tokens, account.email, origin.address)
     attempt = await attempted(account, password)
-    async with working(database, None, bell) as work:
+    async with working(database, None, bell, origin=origin) as work:
         work.public()
         await work.become(account.user_id)
         if not await proved(work, attempt):
             work.refuse(Unauthenticated(REFUSED))
+        await return_attempt(work, taken)
         await work.rows(
             update(User).where(User.id == account.user_id).values(last_login_at=func.now())
         )
-        session_id, expires_at = await open_session(
-            work, account.user_id, tokens.refresh_life, device
-        )
-    refresh_token = tokens.refresh(account.user_id, session_id, 1, expires_at)
-    return _signed_in(tokens, account.user_id, session_id, refresh_token)
+        opened = await open_session(work, account.user_id, tokens.refresh_life, origin)
+    return first_tokens(tokens, account.user_id, *opened)
 
 
 async def open_session(
-    work: Work, user_id: UUID, life: timedelta, device: Device
+    work: Work, user_id: UUID, life: timedelta, origin: Origin
 ) -> tuple[UUID, datetime]:
     """Inserts a session of the account that the Work acts for; gives its id and its end."""
     row = await work.row(
@@ -92,8 +95,8 @@ async def open_session(
         .values(
             user_id=user_id,
             expires_at=func.now() + literal(life),
-            user_agent=device.user_agent[:LONGEST_AGENT] if device.user_agent else None,
-            ip_address=_address(device.address),
+            user_agent=origin.user_agent[:LONGEST_AGENT] if origin.user_agent else None,
+            ip_address=plain_address(origin.address),
         )
         .returning(Session.id, Session.expires_at)
     )
@@ -101,8 +104,14 @@ async def open_session(
     return row.id, row.expires_at
 
 
+def first_tokens(tokens: Tokens, user_id: UUID, session_id: UUID, expires_at: datetime) -> SignedIn:
+    """Makes the tokens of a session that was just opened."""
+    refresh_token = tokens.refresh(user_id, session_id, 1, expires_at)
+    return _signed_in(tokens, user_id, session_id, refresh_token)
+
+
 async def refresh_session(
-    database: Database, bell: Bell, tokens: Tokens, refresh_token: str
+    database: Database, bell: Bell, tokens: Tokens, refresh_token: str, origin: Origin
 ) -> SignedIn:
     """Exchanges the newest refresh token of a session for the next one.
 
@@ -113,7 +122,8 @@ async def refresh_session(
     Raises `Unauthenticated`.
     """
     claims = tokens.verified_refresh(refresh_token)
-    async with working(database, None, bell) as work:
+    origin = replace(origin, reason="refreshSession")
+    async with working(database, None, bell, origin=origin) as work:
         work.public()
         await work.become(claims.user_id)
         session = await work.row(
@@ -153,15 +163,19 @@ async def refresh_session(
     return _signed_in(tokens, claims.user_id, claims.session_id, following)
 
 
-async def logout(database: Database, bell: Bell, identity: Identity) -> None:
+async def logout(database: Database, bell: Bell, identity: Identity, origin: Origin) -> None:
     """Ends the session that stands behind a valid access token; a second time does nothing."""
-    async with working(database, None, bell) as work:
+    async with working(database, None, bell, origin=replace(origin, reason="logout")) as work:
         work.public()
         await work.become(identity.user_id)
         await _revoke(work, identity.session_id, RevokedReason.LOGOUT)
 
 
-async def revoke_other_sessions(work: Work, kept_session: UUID | None) -> None:
+async def revoke_other_sessions(
+    work: Work,
+    kept_session: UUID | None,
+    reason: RevokedReason = RevokedReason.PASSWORD_CHANGED,
+) -> None:
     """Ends all sessions of the caller but one, because its password has changed."""
     await work.rows(
         update(Session)
@@ -170,9 +184,44 @@ async def revoke_other_sessions(work: Work, kept_session: UUID | None) -> None:
             Session.id.is_distinct_from(kept_session),
             Session.revoked_at.is_(None),
         )
-        .values(revoked_at=func.now(), revoked_reason=RevokedReason.PASSWORD_CHANGED)
+        .values(revoked_at=func.now(), revoked_reason=reason)
     )
     work.access_changed()
+
+
+async def revoke_session(work: Work, session_id: UUID) -> UUID:
+    """Ends one open session, the caller's own or a user's, and gives the user.
+
+    Its access tokens are refused from the next request on. Raises `NotFound` where there is none
+    that the caller may know of, which is that of a user of whom it may write every department.
+    """
+    row = await work.row(SESSION_USER, session=session_id)
+    if row is None or row.user_id is None:
+        message = "There is no such open session."
+        raise NotFound(message)
+    user_id: UUID = row.user_id
+    await _govern(work, user_id)
+    await work.rows(REVOKE, user=user_id, session=session_id, kept=None)
+    return user_id
+
+
+async def revoke_sessions(work: Work, user_id: UUID) -> int:
+    """Ends all open sessions of a user, of oneself all but the one that asks; gives how many.
+
+    Raises `NotFound`, and `Forbidden` without user:write in all departments of the user.
+    """
+    await _govern(work, user_id)
+    kept = work.identity.session_id if work.identity and user_id == work.user_id else None
+    row = await work.row(REVOKE, user=user_id, session=None, kept=kept)
+    return int(row.revoked) if row else 0
+
+
+async def _govern(work: Work, user_id: UUID) -> None:
+    if user_id == work.user_id:
+        work.own()
+    else:
+        await locked_user(work, user_id)
+        await require_whole_user(work, user_id, Permission.USER_WRITE)
 
 
 async def _revoke(work: Work, session_id: UUID | None, reason: RevokedReason) -> None:
@@ -191,11 +240,3 @@ async def _revoke(work: Work, session_id: UUID | None, reason: RevokedReason) ->
 def _signed_in(tokens: Tokens, user_id: UUID, session_id: UUID, refresh_token: str) -> SignedIn:
     access_token, expires_at = tokens.access(user_id, session_id)
     return SignedIn(user_id, session_id, access_token, refresh_token, expires_at)
-
-
-def _address(text: str | None) -> str | None:
-    # A caller behind a local socket has a name there, or nothing, in place of an address.
-    try:
-        return str(ip_address(text)) if text else None
-    except ValueError:
-        return None

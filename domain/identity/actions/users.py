@@ -19,6 +19,7 @@ from domain.identity.actions.rules import (
     seen_roles,
 )
 from domain.identity.actions.sessions import revoke_other_sessions
+from domain.identity.attempts import return_attempt, take_attempt
 from domain.identity.checks import checked_email, checked_name
 from domain.identity.models import User, UserDepartment, UserRole
 from domain.identity.passwords import check_password, hash_password
@@ -140,11 +141,14 @@ async def update_profile(work: Work, full_name: str) -> None:
     await _set(work, work.user_id, full_name=checked_name(full_name, "fullName"))
 
 
-async def change_password(works: Works, old: str, new: str) -> None:
+async def change_password(
+    works: Works, tokens: Tokens, old: str, new: str, address: str | None = None
+) -> None:
     """Changes the caller's own password, and ends its other sessions.
 
     A wrong old password counts as a failed sign-in. Raises `InvalidInput` for it and for a new
-    password that breaks a rule, `Unavailable` when too many passwords are being checked.
+    password that breaks a rule, `RateLimited` when there were too many wrong ones, `Unavailable`
+    when too many passwords are being checked.
     """
     check_password(new, "newPassword")
     if new == old:
@@ -153,6 +157,7 @@ async def change_password(works: Works, old: str, new: str) -> None:
         work.own()
         me = await work.row(select(User.email).where(User.id == work.user_id))
         account = await account_of(work, me.email if me else "")
+        taken = await take_attempt(work, tokens, account.email, address)
     attempt = await attempted(account, old)
     password_hash = await hash_password(new, "newPassword") if attempt.is_right else None
     async with works() as work:
@@ -160,6 +165,7 @@ async def change_password(works: Works, old: str, new: str) -> None:
         if not await proved(work, attempt):
             message = "This is not your password, or the account is locked for a while."
             work.refuse(InvalidInput.at("oldPassword", message, "wrong_password"))
+        await return_attempt(work, taken)
         await _set(work, work.user_id, password_hash=password_hash, password_changed_at=func.now())
         session_id = work.identity.session_id if work.identity else None
         await revoke_other_sessions(work, session_id)

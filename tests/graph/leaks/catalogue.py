@@ -39,7 +39,17 @@ if TYPE_CHECKING:
 
 QUERY = "query DECLARED { FIELDS }"
 MUTATION = "mutation DECLARED { FIELDS }"
-LAST = ("abortUpload", "deleteDataset", "deleteWorkspace", "deactivateUser", "logout")
+LAST = (
+    "abortUpload",
+    "deleteDataset",
+    "deleteWorkspace",
+    "unlinkIdentity",
+    "revokeApiToken",
+    "revokeSession",
+    "revokeSessions",
+    "deactivateUser",
+    "logout",
+)
 """What is done last, because there is less to be seen afterwards."""
 
 SUBSCRIPTION = "subscription DECLARED { FIELDS }"

@@ -20,6 +20,13 @@ if TYPE_CHECKING:
     from domain.database import Row
     from domain.identity.tokens import Tokens
 
+OF_NO_NODE = {
+    "Session": "sessions",
+    "ApiToken": "api_tokens",
+    "LinkedIdentity": "user_identities",
+}
+"""Types with an id that `node` does not find, and their tables."""
+
 DEPARTMENTS = ("sales", "supply", "finance")
 
 
@@ -48,7 +55,8 @@ class Holding:
 
     def rows(self, type_name: str) -> list[Row]:
         """The rows behind a type of node."""
-        return self.realm.rows[NODES[type_name].__tablename__]
+        table = OF_NO_NODE.get(type_name) or NODES[type_name].__tablename__
+        return self.realm.rows[table]
 
     def ids(self, type_name: str) -> list[str]:
         """The global ids of a type of node."""

@@ -7,6 +7,7 @@ until somebody has said what it means.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
@@ -42,6 +43,11 @@ NODE_OF = {
     "ownerId": "User",
     "uploaderId": "User",
     "managerId": "User",
+    "actorId": "User",
+    "recordId": "Dataset",
+    "sessionId": "Session",
+    "apiTokenId": "ApiToken",
+    "linkedIdentityId": "LinkedIdentity",
 }
 """What the ids of this name are ids of."""
 
@@ -54,6 +60,7 @@ NODE_TYPES = (
     "Job",
     "JobAttempt",
     "Result",
+    "AuditLog",
 )
 
 
@@ -82,6 +89,10 @@ WORDS: dict[str, Callable[[Holding], Any]] = {
     "oldPassword": lambda _: "not the right password",
     "newPassword": lambda _: "another right password",
     "refreshToken": lambda _: "not.a.token",
+    "tableName": lambda _: "datasets",
+    "permissions": lambda _: "dataset:read",
+    "provider": lambda _: "provider",
+    "verifier": lambda _: "verifier",
 }
 """What the texts of this name say when a holding is behind them."""
 
@@ -104,6 +115,7 @@ MOMENTS = {
     "createdBefore": "2100-01-01T00:00:00Z",
     "completedFrom": "2020-01-01T00:00:00Z",
     "completedBefore": "2100-01-01T00:00:00Z",
+    "expiresAt": (datetime.now(UTC) + timedelta(days=30)).isoformat(),
 }
 
 SCALARS: dict[str, Any] = {"Int": 5, "BigInt": 1000, "Boolean": True, "JSON": {}}
@@ -203,7 +215,18 @@ def selection(kind: Any, depth: int) -> str:
 PASSES = {"Viewer", "OpenUpload", "JobEvent", "Queue", "DepartmentQueue"}
 """Types that are only what rows come in, as edges and payloads are."""
 
-VALUES = {"PageInfo", "Actor", "Role", "UploadPart", "RequestHeader", "DownloadUrl", "WorkerLoad"}
+VALUES = {
+    "PageInfo",
+    "Actor",
+    "Role",
+    "UploadPart",
+    "RequestHeader",
+    "DownloadUrl",
+    "WorkerLoad",
+    "Session",
+    "LinkedIdentity",
+    "SignInProvider",
+}
 """Types that lead nowhere further."""
 
 

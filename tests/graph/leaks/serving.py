@@ -59,21 +59,20 @@ class OwnBell:
 
 
 @asynccontextmanager
-async def served(settings: Settings, bell: OwnBell) -> AsyncIterator[str]:
-    """Serves the application; gives host and port."""
+async def served(settings: Settings, bell: OwnBell, port: int = 0) -> AsyncIterator[str]:
+    """Serves the application, on any free port unless one is said; gives host and port."""
     app = create_app(settings, bell)
     config = server_config(app, app.state.options, host="127.0.0.1", port=0, drain_seconds=5)
     config.loop = "none"
     server = GatewayServer(config, app.state.gateway)
     with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
+        listener.bind(("127.0.0.1", port))
         serving = asyncio.create_task(server.serve(sockets=[listener]))
         while not server.started:
             assert not serving.done()
             await asyncio.sleep(0.01)
-        host, port = listener.getsockname()
         try:
-            yield f"{host}:{port}"
+            yield f"127.0.0.1:{listener.getsockname()[1]}"
         finally:
             server.should_exit = True
             await serving

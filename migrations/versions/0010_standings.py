@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from migrations.support import run, run_file
 
-revision = "0006"
-down_revision = "0005"
+revision = "0010"
+down_revision = "0009"
 branch_labels = None
 depends_on = None
 
 
 def upgrade() -> None:
     """Makes the function."""
-    run_file("0006_functions.sql")
+    run_file("0010_functions.sql")
 
 
 def downgrade() -> None:
     """Drops it."""
-    run("drop function standings(uuid[], uuid[], text[])")
+    run("drop function standings(uuid[], uuid[], text[], uuid[], text[])")
