@@ -9,7 +9,7 @@ import strawberry
 from domain.errors import InvalidInput
 from domain.identity import models, reads
 from graph.context import Info
-from graph.identity.access_types import SignInProvider
+from graph.identity.access_types import Session, SignInProvider
 from graph.identity.audit import AuditQueries
 from graph.identity.inputs import DepartmentOrderBy, UserOrderBy
 from graph.identity.sign_in import start_url
@@ -114,6 +114,23 @@ class IdentityQueries(AuditQueries):
         order = order_by or UserOrderBy()
         page = page_of(info, models.User, first, after, last, before, filter, order)
         return scoped(info, models.User, page)
+
+    @strawberry.field(
+        description="The open sessions of a user, of the caller unless another is named, the "
+        "newest hundred. There are none to be seen of users whom the caller may not write in all "
+        "of their departments, nor for an API token."
+    )
+    async def sessions(
+        self,
+        info: Info,
+        user_id: Annotated[
+            strawberry.ID | None, strawberry.argument(description="Whose sessions to give.")
+        ] = None,
+    ) -> list[Session]:
+        """Loads the sessions, those of several users in one statement."""
+        own = info.context.signed_in.user_id
+        key = own if user_id is None else key_of("User", user_id)
+        return await info.context.loaders.by(reads.sessions_of, key) or []
 
     @strawberry.field(description="All roles that a user can bear, by name.")
     async def roles(self, info: Info) -> list[Role]:

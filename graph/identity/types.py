@@ -35,14 +35,12 @@ from graph.scalars import encoded_ids
 
 if TYPE_CHECKING:
     from graph.catalog.types import Dataset, Upload, Workspace
-    from graph.identity.access_types import Session
     from graph.jobs.types import Job, Result
 
 LazyWorkspace = Annotated["Workspace", strawberry.lazy("graph.catalog.types")]
 LazyDataset = Annotated["Dataset", strawberry.lazy("graph.catalog.types")]
 LazyUpload = Annotated["Upload", strawberry.lazy("graph.catalog.types")]
 LazyJob = Annotated["Job", strawberry.lazy("graph.jobs.types")]
-LazySession = Annotated["Session", strawberry.lazy("graph.identity.access_types")]
 LazyResult = Annotated["Result", strawberry.lazy("graph.jobs.types")]
 
 DepartmentsFilter = Annotated[
@@ -189,10 +187,3 @@ class User(Node):
         missing=list,
     )
     roles: list[Role] = by(reads.roles_of, "id", "The roles that it bears, by name.", missing=list)
-    sessions: list[LazySession] = by(
-        reads.sessions_of,
-        "id",
-        "Its open sessions, the newest hundred. They are shown to the user, and to whoever may "
-        "write users in all of its departments; to others there are none.",
-        missing=list,
-    )
