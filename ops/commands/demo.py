@@ -47,5 +47,9 @@ def run(arguments: argparse.Namespace) -> int:
     from ops.demo.run import run_demo  # noqa: PLC0415
 
     data_dir = arguments.data_dir.resolve()
-    asyncio.run(run_demo(Console(), data_dir, arguments.host, arguments.port))
+    try:
+        asyncio.run(run_demo(Console(), data_dir, arguments.host, arguments.port))
+    except asyncio.CancelledError:
+        # It was told to end by another signal than Ctrl-C, and has ended what it had started.
+        raise KeyboardInterrupt from None
     return 0

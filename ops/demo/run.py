@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import signal
 import tempfile
 from contextlib import AsyncExitStack
 from pathlib import Path
@@ -42,6 +43,11 @@ async def run_demo(console: Console, data_dir: Path, host: str, port: int) -> No
 
     Raises `CommandFailed`, also when a department sees what it should not.
     """
+    demo = asyncio.current_task()
+    assert demo is not None  # noqa: S101 (this runs in one)
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        # What it has started must not outlive it.
+        asyncio.get_running_loop().add_signal_handler(number, demo.cancel)
     url = f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
     greeting: list[str] = []
     async with AsyncExitStack() as stack:
@@ -51,13 +57,16 @@ async def run_demo(console: Console, data_dir: Path, host: str, port: int) -> No
             _say(console, "Starting PostgreSQL, Redis, S3, the API and a worker ...")
             greeting = await stack.enter_async_context(own_up(data_dir, host, port))
         settings = settings_here(data_dir)
-        clients = {
-            name: await stack.enter_async_context(
-                Client(url, LocalAccount(settings, f"{name}@aetherflow.local"))
-            )
-            for name in FILES
-        }
-        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="aetherflow-demo-")))
+        clients = {}
+        for name in FILES:
+            account = LocalAccount(settings, f"{name}@aetherflow.local")
+            await account.token()
+            clients[name] = await stack.enter_async_context(Client(url, account))
+        # A thread may still write there when the demo is told to end.
+        unpacking = tempfile.TemporaryDirectory(
+            prefix="aetherflow-demo-", ignore_cleanup_errors=True
+        )
+        folder = Path(stack.enter_context(unpacking))
         datasets = await _brought(console, clients, folder)
         for name, client in clients.items():
             await _show_insight(console, name, client, datasets[name])
