@@ -72,10 +72,10 @@ async def serve(settings: Settings, bell: Bell, redis: RedisSettings, directory:
         ended = await asyncio.gather(*tasks, return_exceptions=True)
         await storage.close()
         await database.close()
-    for fault in ended:
-        if not isinstance(fault, asyncio.CancelledError):
-            message = "a part of the worker ended by itself"
-            raise RuntimeError(message) from fault
+    faults = [fault for fault in ended if not isinstance(fault, asyncio.CancelledError)]
+    if faults:
+        message = "a part of the worker ended by itself"
+        raise RuntimeError(message) from faults[0]
 
 
 async def _answer_rings(runner: Runner, redis: RedisSettings) -> None:

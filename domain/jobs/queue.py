@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from datetime import datetime
     from uuid import UUID
 
-    from sqlalchemy import Executable
+    from sqlalchemy.sql.base import Executable
 
     from domain.database import Database, Row
     from domain.reads import Reads

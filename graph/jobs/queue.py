@@ -32,7 +32,7 @@ class DepartmentQueue:
         description="Since when the job has waited that could have started first."
     )
 
-    @strawberry.field(description="The department whose jobs these are.")
+    @strawberry.field(description="The department whose queue it is.")
     async def department(self, info: Info) -> LazyDepartment:
         """Loads the department."""
         source: Any = self

@@ -9,7 +9,7 @@ down_revision = "0007"
 branch_labels = None
 depends_on = None
 
-READERS = ("manager", "admin")
+PERMISSIONS = {"manager": "audit:read", "admin": "audit:read"}
 
 AUDITED = {
     "departments": "",
@@ -48,10 +48,10 @@ def upgrade() -> None:
     run("select make_audit_partitions()")
     for table, left_out in AUDITED.items():
         audited(table, *left_out.split())
-    for role in READERS:
+    for role, permission in PERMISSIONS.items():
         run(f"""
             insert into role_permissions (role_id, permission)
-            select id, 'audit:read' from roles where name = '{role}'
+            select id, '{permission}' from roles where name = '{role}'
         """)
 
 

@@ -10,5 +10,5 @@ from domain.settings import Settings
 from ops.api import run_api
 
 if __name__ == "__main__":
-    actions.STARTABLE |= {JobType.CONVERSION}  # type: ignore[misc]  # the test's own type of job
+    actions.STARTABLE |= {JobType.CONVERSION}
     run_api(Settings(), "127.0.0.1", int(sys.argv[1]))

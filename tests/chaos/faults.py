@@ -93,12 +93,16 @@ class Faults:
         number = next(n for n, each in self._stand.workers.items() if each is worker)
         name, pid = self._stand.name_of(worker), worker.pid
         self._stopped.add(number)
-        self.hits.workers.append((time.time(), name))
-        os.kill(pid, signal.SIGSTOP)
-        await asyncio.sleep(self._random.uniform(17, 20))
-        stood = psutil.Process(pid).status() == psutil.STATUS_STOPPED
-        os.kill(pid, signal.SIGCONT)
-        self._stopped.discard(number)
+        try:
+            os.kill(pid, signal.SIGSTOP)
+            self.hits.workers.append((time.time(), name))
+            await asyncio.sleep(self._random.uniform(17, 20))
+            stood = psutil.Process(pid).status() == psutil.STATUS_STOPPED
+            os.kill(pid, signal.SIGCONT)
+        except (ProcessLookupError, psutil.NoSuchProcess):
+            return False  # It was about to end by itself.
+        finally:
+            self._stopped.discard(number)
         return stood
 
     async def _child(self, how: signal.Signals) -> psutil.Process | None:

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+from typing import TYPE_CHECKING
 
 import pytest
 
 from tests.chaos.run import FULL, SHORT, Plan, run_chaos
-from tests.chaos.verdict import Verdict
+
+if TYPE_CHECKING:
+    from tests.chaos.verdict import Verdict
 
 RECOVERY_SECONDS = 30
 P99 = "from a kill to the next attempt, p99 s"

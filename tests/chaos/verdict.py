@@ -17,18 +17,17 @@ if TYPE_CHECKING:
     from tests.chaos.stand import Stand
     from tests.chaos.subscriber import Subscriber
 
-FINAL = "('succeeded', 'failed', 'cancelled')"
-
 CHECKS = {
-    "jobs that are not final": f"select id from jobs where status not in {FINAL}",
-    "jobs with other than one final event": f"""
+    "jobs that are not final": "select id from jobs where completed_at is null",
+    "jobs with other than one final event": """
         select j.id from jobs j left join job_events e
-            on e.job_id = j.id and e.kind = 'status' and e.status in {FINAL}
+            on e.job_id = j.id and e.kind = 'status'
+            and e.status in ('succeeded', 'failed', 'cancelled')
         group by j.id, j.status having count(e.id) <> 1 or max(e.status) <> j.status""",
-    "jobs whose status changed after a final event": f"""
+    "jobs whose status changed after a final event": """
         select e.job_id from job_events e join job_events f
             on f.job_id = e.job_id and f.id > e.id and f.kind = 'status'
-        where e.kind = 'status' and e.status in {FINAL}""",
+        where e.kind = 'status' and e.status in ('succeeded', 'failed', 'cancelled')""",
     "jobs whose results are not one where they succeeded, or not none": """
         select j.id from jobs j left join results r on r.job_id = j.id
         group by j.id, j.status

@@ -12,7 +12,7 @@ from sqlalchemy import func, insert, select, update
 
 from domain.bell import Silence
 from domain.catalog.models import Dataset, Workspace
-from domain.database import Hold, Row
+from domain.database import Connection, Hold, Row
 from domain.errors import (
     Conflict,
     Forbidden,
@@ -24,7 +24,7 @@ from domain.errors import (
 from domain.identity.models import Department, Session
 from domain.jobs.models import EventKind
 from domain.permissions import Permission
-from domain.reads import Reads
+from domain.reads import SCOPE, Reads
 from domain.scope import Identity
 from domain.statements import Statement
 from domain.work import Work, running, working
@@ -484,3 +484,24 @@ async def test_the_protocol_of_jobs_works_inside_one_department(place: Place, ro
     assert [row.id for row in changed] == [place.dataset.id]
     name = await rows.connection.fetchval("select name from datasets where id = $1", elsewhere.id)
     assert name == "Before"
+
+
+async def test_a_connection_that_goes_before_the_scope_is_read_is_unavailable(
+    database: Database, rows: Rows, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    person = await rows.person(await rows.department())
+    fetch = Connection.fetch
+
+    async def gone(self: Any, query: str, *args: Any, **options: Any) -> Any:
+        if query == SCOPE.text:
+            raise asyncpg.ConnectionDoesNotExistError
+        return await fetch(self, query, *args, **options)
+
+    monkeypatch.setattr(Connection, "fetch", gone)
+
+    async def begin() -> None:
+        async with working(database, person.identity(), Silence()):
+            pass
+
+    with pytest.raises(Unavailable):
+        await begin()

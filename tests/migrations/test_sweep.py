@@ -120,6 +120,19 @@ async def test_waits_until_the_server_is_older_than_a_lease(sweeper: Any, rows: 
     assert (await now(rows, lost)).status == "processing"
 
 
+@pytest.mark.parametrize(("down", "taken"), [(0.2, True), (100, False)])
+async def test_leases_last_longer_by_the_time_that_the_server_was_down(
+    sweeper: Any, rows: Rows, *, down: float, taken: bool
+) -> None:
+    lost = await running(rows)
+    other = await running(rows, lost=False)
+    started = await rows.connection.fetchval("select pg_postmaster_start_time()")
+    # The last sign of life before the server's start.
+    await rows.event(other, created_at=started - timedelta(seconds=down))
+    swept = await sweeper.fetch(SWEEP, timedelta(seconds=15))
+    assert [row.id for row in swept] == ([lost.id] if taken else [])
+
+
 async def test_sweeps_one_at_a_time(sweeper: Any, settings: Settings, rows: Rows) -> None:
     await running(rows)
     async with connected(settings.database_url.get_secret_value()) as other:

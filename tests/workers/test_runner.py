@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -179,3 +179,29 @@ async def test_a_creator_who_left_publishes_nothing(desk: Desk, parts: Parts) ->
     )
     await runner(parts, handler).look()
     assert (await ended(desk, job, "failed")).error_code == "UNAUTHENTICATED"
+    # Its file is as good as it was.
+    assert (await desk.now("datasets", desk.dataset.id)).status == "validated"
+
+
+async def test_a_failure_is_written_once_the_database_is_back(
+    desk: Desk, parts: Parts, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    written = protocol.fail
+    away = [True]
+
+    async def fail(*given: Any) -> Any:
+        if away.pop():
+            away.append(False)
+            message = "The database does not answer."
+            raise Unavailable(message)
+        return await written(*given)
+
+    async def handler(_run: Run) -> None:
+        raise JobFailed("NOT_THE_TYPE", "It is a picture.", blames_file=True)
+
+    monkeypatch.setattr(protocol, "fail", fail)
+    job = await queued(desk)
+    await runner(parts, handler).look()
+    failed = await ended(desk, job, "failed")
+    assert (failed.error_code, failed.attempts) == ("NOT_THE_TYPE", 1)
+    assert (await desk.now("datasets", desk.dataset.id)).status == "failed"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import shutil
+import signal
 import socket
 import threading
 import time
@@ -298,3 +299,21 @@ async def _until(holds: Callable[[], bool]) -> None:
     async with asyncio.timeout(10):
         while not holds():  # noqa: ASYNC110 - nothing else tells of it
             await asyncio.sleep(0.01)
+
+
+async def test_a_child_that_a_signal_stopped_is_given_up(
+    make: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("workers.processes.STILL_SECONDS", 2)
+    told: list[tuple[int, str]] = []
+    work = asyncio.create_task(run(make(), "sleep", told=told))
+    while not told:
+        await asyncio.sleep(0.02)
+    *_, innermost = family_of(os.getpid())
+    os.kill(innermost, signal.SIGSTOP)
+    with pytest.raises(ChildFailed) as caught:
+        await asyncio.wait_for(work, 15)
+    assert caught.value.code is FileErrorCode.CHILD_DIED
+    assert caught.value.retryable
+    assert not caught.value.blames_file
+    assert not alive(innermost)

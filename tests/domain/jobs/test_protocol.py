@@ -148,6 +148,40 @@ async def test_a_failure_ends_the_job_with_its_reason(desk: Desk) -> None:
     assert dataset.validation_errors == [{"code": "NOT_THE_TYPE", "message": "It is a picture."}]
 
 
+async def test_a_failure_that_is_not_the_file_s_leaves_the_dataset_as_it_was(desk: Desk) -> None:
+    lease = await claimed(desk)
+    assert (await desk.now("datasets", desk.dataset.id)).status == "processing"
+    failure = Failure("FORBIDDEN", "This needs the permission job:start.")
+    assert await protocol.fail(desk.database, lease, failure, desk.bell) is JobStatus.FAILED
+    assert not (await desk.now("jobs", lease.id)).blames_file
+    dataset = await desk.now("datasets", desk.dataset.id)
+    assert (dataset.status, dataset.validation_errors) == ("validated", None)
+
+
+async def test_a_failure_is_written_whatever_stands_in_its_words(desk: Desk) -> None:
+    lease = await claimed(desk)
+    failure = Failure("UNREADABLE", "It's a\0 b\ud800 \\' c", "at 'x'\0")
+    await protocol.fail(desk.database, lease, failure, desk.bell)
+    job = await desk.now("jobs", lease.id)
+    assert job.error_message == "It's a\ufffd b? \\' c"
+    message = await desk.rows.connection.fetchval(
+        "select message from job_events where job_id = $1 order by id desc limit 1", lease.id
+    )
+    assert message == job.error_message
+
+
+async def test_a_worker_takes_as_many_jobs_at_once_as_it_has_places_for(desk: Desk) -> None:
+    for priority in (3, 9, 6):
+        await desk.rows.job(desk.department_id, desk.person.id, job_type="eda", priority=priority)
+    given = (desk.database, "w1", LEASE_SECONDS, JobType, desk.bell)
+    two = await protocol.claim(*given, limit=2)
+    assert [(await desk.now("jobs", lease.id)).priority for lease in two] == [9, 6]
+    assert {(await attempt_of(desk, lease)).worker for lease in two} == {"w1"}
+    assert [await desk.events(lease.id) for lease in two] == [[("status", "processing")]] * 2
+    (last,) = await protocol.claim(*given, limit=2)
+    assert (await desk.now("jobs", last.id)).priority == 3
+
+
 async def test_a_retryable_failure_waits_and_is_final_after_the_last_attempt(desk: Desk) -> None:
     lease = await claimed(desk, max_attempts=2)
     failure = Failure("UNAVAILABLE", "It does not answer.", retryable=True)

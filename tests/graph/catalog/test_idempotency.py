@@ -121,7 +121,7 @@ def inputs() -> dict[str, GraphQLInputObjectType | None]:
     """The input of each mutation."""
     assert SCHEMA.mutation_type
     return {
-        name: get_named_type(found.args["input"].type) if found.args else None  # type: ignore[misc]
+        name: get_named_type(found.args["input"].type) if found.args else None
         for name, found in SCHEMA.mutation_type.fields.items()
     }
 
