@@ -307,7 +307,7 @@ async def test_a_child_that_a_signal_stopped_is_given_up(
     monkeypatch.setattr("workers.processes.STILL_SECONDS", 2)
     told: list[tuple[int, str]] = []
     work = asyncio.create_task(run(make(), "sleep", told=told))
-    while not told:
+    while not told:  # noqa: ASYNC110 (the child tells in its own time)
         await asyncio.sleep(0.02)
     *_, innermost = family_of(os.getpid())
     os.kill(innermost, signal.SIGSTOP)

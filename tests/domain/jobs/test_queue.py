@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -21,7 +21,7 @@ async def manager(desk: Desk) -> Person:
 async def fill(desk: Desk) -> None:
     """One job that waits, one that waits for its time, two that run, one of them stuck."""
     now = datetime.now(UTC)
-    many: tuple[dict[str, object], ...] = (
+    many: tuple[dict[str, Any], ...] = (
         {"available_at": now - timedelta(minutes=5)},
         {"available_at": now + timedelta(minutes=5)},
         {"status": "processing", "leased_by": "a", "lease_expires_at": now + timedelta(hours=1)},
