@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import os
 import resource
@@ -228,6 +229,26 @@ async def test_a_server_that_is_gone_is_unavailable(settings: Settings, tmp_path
         await storage.upload(tmp_path / "a", "a", "text/csv")
     assert (await storage.presign_put("a", 1, "text/csv", 60)).url
     await storage.close()
+
+
+async def test_a_server_that_hangs_is_unavailable(
+    settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("domain.storage.ANSWER_SECONDS", 0.5)
+    monkeypatch.setattr("domain.s3.ANSWER_SECONDS", 0.5)
+    (tmp_path / "small").write_bytes(b"1")
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        url = f"http://127.0.0.1:{silent.getsockname()[1]}"
+        storage = Storage(settings.model_copy(update={"s3_endpoint_url": url}))
+        await storage.open()
+        try:
+            async with asyncio.timeout(20):
+                with pytest.raises(Unavailable):
+                    await storage.download("key", tmp_path / "got")
+                with pytest.raises(Unavailable):
+                    await storage.upload(tmp_path / "small", "key", "text/csv")
+        finally:
+            await storage.close()
 
 
 async def test_wrong_credentials_are_no_missing_object(

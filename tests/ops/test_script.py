@@ -153,3 +153,11 @@ def test_gives_further_words_to_pytest() -> None:
         [ROOT / "aetherflow", *words], check=True, capture_output=True, text=True, cwd="/"
     )
     assert "test_every_dependency_is_pinned_exactly" in told.stdout
+
+
+def test_gives_the_words_after_chaos_to_its_own_run() -> None:
+    words = ["soak", "chaos", "--help"]
+    told = subprocess.run(
+        [ROOT / "aetherflow", *words], check=True, capture_output=True, text=True, cwd="/"
+    )
+    assert "--seed" in told.stdout
