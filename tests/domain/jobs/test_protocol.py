@@ -57,6 +57,12 @@ async def succeed(desk: Desk, lease: Lease) -> None:
         await protocol.succeed(work, lease, message="Done.", result_data={"rows": 1})
 
 
+async def hold(desk: Desk, lease: Lease) -> None:
+    async with desk.work() as work:
+        work.own()
+        await protocol.hold(work, lease)
+
+
 async def test_a_claim_takes_the_job_and_opens_an_attempt(desk: Desk) -> None:
     lease = await claimed(desk)
     job = await desk.now("jobs", lease.id)
@@ -109,10 +115,15 @@ async def test_success_is_published_once(desk: Desk) -> None:
     assert await desk.now("jobs", lease.id) == job
 
 
-async def test_a_worker_that_lost_its_lease_can_write_nothing(desk: Desk) -> None:
+@pytest.mark.parametrize("taken", [False, True])
+async def test_a_worker_that_lost_its_lease_can_write_nothing(desk: Desk, *, taken: bool) -> None:
     lease = await claimed(desk)
     await lose(desk, lease)
+    if taken:
+        # Another worker has the job now, so that nothing but the token tells the two apart.
+        assert (await claim(desk, "w2")).id == lease.id
     before = await desk.now("jobs", lease.id)
+    attempts = await desk.rows.connection.fetch("select * from job_attempts order by id")
     with pytest.raises(LeaseLost):
         await succeed(desk, lease)
     with pytest.raises(LeaseLost):
@@ -121,7 +132,14 @@ async def test_a_worker_that_lost_its_lease_can_write_nothing(desk: Desk) -> Non
         await protocol.cancel(desk.database, lease, desk.bell)
     with pytest.raises(LeaseLost):
         await protocol.hand_back(desk.database, lease, desk.bell)
+    with pytest.raises(LeaseLost):
+        await hold(desk, lease)
+    standing = await protocol.renew(
+        desk.database, lease, LEASE_SECONDS, desk.bell, progress=99, step="Late"
+    )
+    assert standing is Standing.LOST
     assert await desk.now("jobs", lease.id) == before
+    assert await desk.rows.connection.fetch("select * from job_attempts order by id") == attempts
 
 
 async def test_a_cancelled_job_publishes_nothing(desk: Desk) -> None:
