@@ -50,12 +50,15 @@ class RedisBell:
         self._untold: set[str] = set()
         self._news = asyncio.Event()
         self._connecting = asyncio.Lock()
+        self._is_closed = False
         self._heard = {EVENTS: asyncio.Event(), ACCESS: asyncio.Event()}
 
     async def close(self) -> None:
         """Stops listening and disconnects."""
+        self._is_closed = True
         for task in (self._listener, self._teller):
             if task is not None:
+                # The driver swallows a cancellation that meets it while it connects.
                 task.cancel()
                 await asyncio.wait([task])
         if self._redis is not None:
@@ -95,7 +98,7 @@ class RedisBell:
             self._teller = asyncio.create_task(self._tell())
 
     async def _tell(self) -> None:
-        while True:
+        while not self._is_closed:
             await self._news.wait()
             self._news.clear()
             channels, self._untold = self._untold, set()
@@ -126,7 +129,7 @@ class RedisBell:
         self._heard[channel] = asyncio.Event()
 
     async def _listen(self) -> None:
-        while True:
+        while not self._is_closed:
             try:
                 redis = await self._connected()
                 async with redis.pubsub() as heard:

@@ -63,6 +63,7 @@ class RedisPlaces:
         self._given_back: dict[str, list[str]] = {}
         self._wanted = asyncio.Event()
         self._renewer: asyncio.Task[None] | None = None
+        self._is_closed = False
 
     async def take(self, kind: str, caller: str, limit: int) -> None:
         """Takes a place. Raises `RateLimited` when the caller has all of them."""
@@ -96,8 +97,10 @@ class RedisPlaces:
 
     async def close(self) -> None:
         """Gives all places back and disconnects."""
+        self._is_closed = True
+        self._wanted.set()
         if self._renewer is not None:
-            self._renewer.cancel()
+            # The driver swallows a cancellation that meets it while it connects.
             await asyncio.wait([self._renewer])
         for key, places in self._held.items():
             self._given_back.setdefault(key, []).extend(places)
@@ -108,7 +111,7 @@ class RedisPlaces:
 
     async def _renew(self) -> None:
         due = time.monotonic() + RENEW_SECONDS
-        while True:
+        while not self._is_closed:
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._wanted.wait(), max(0.0, due - time.monotonic()))
             self._wanted.clear()
