@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 MEMORY_MB = 300
+CROWD_MEMORY_MB = 400
+DELIVERY_MICROSECONDS = 30
 START_MS = 50
 CHILDREN_A_SECOND = 20
 DASHBOARD_MS = 20
@@ -71,6 +73,14 @@ def test_measures_the_start_of_jobs_beside_bare_arq(home: Path) -> None:
     assert rows["empty jobs in a child", None]["value"] > 0
 
 
+def test_measures_a_stream_beside_ready_text_and_stock_strawberry(home: Path) -> None:
+    words = ("--sockets", "200", "--crowd", "200", "--rounds", "1")
+    rows = bench("stream", *words, home=home, seconds=180)
+    for reference in ("raw-send", "stock-strawberry", "180 sockets, all reading"):
+        for metric in ("server CPU per delivered event", "late, 99th percentile"):
+            assert rows[metric, reference]["value"] > 0
+
+
 def test_measures_an_upload_beside_bare_duckdb(home: Path) -> None:
     rows = bench("upload", "--size", "110MB", "--rounds", "1", home=home, seconds=240)
     assert rows["parts sent", None]["value"] == 2
@@ -107,3 +117,15 @@ def test_a_gigabyte_stays_within_the_promised_memory_and_time(home: Path) -> Non
     assert rows["API's peak memory", None]["value"] < MEMORY_MB
     assert rows["child's peak memory", "its cap"]["ratio"] < 1
     assert rows["etl job", "bare DuckDB, CSV to Parquet"]["ratio"] <= ETL_RATIO
+
+
+@pytest.mark.soak
+def test_a_delivered_event_costs_what_ready_text_does_and_slow_readers_nobody_else(
+    home: Path,
+) -> None:
+    rows = bench("stream", home=home, seconds=900)
+    cost = "server CPU per delivered event"
+    assert rows[cost, "raw-send"]["value"] <= DELIVERY_MICROSECONDS
+    assert rows[cost, "stock-strawberry"]["ratio"] < 0.5
+    assert rows["late, 99th percentile", "4500 sockets, all reading"]["ratio"] <= 2
+    assert rows["server memory, above that of no sockets", None]["value"] < CROWD_MEMORY_MB
