@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 from enum import Enum
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 from uuid import UUID
 
 import strawberry
@@ -167,8 +167,3 @@ def _type_of(table: str) -> str:
         if mapper.class_.__tablename__ == table:
             return mapper.class_.__name__
     return table
-
-
-def _row(source: Any) -> Any:
-    # What Strawberry hands to a resolver as its object is the row itself.
-    return source

@@ -12,6 +12,7 @@ from urllib.parse import parse_qsl, urlencode, urljoin, urlsplit
 
 import httpx
 import pytest
+from pydantic import SecretStr
 
 from domain.bell import Silence
 from domain.identity.tokens import challenge_of
@@ -147,7 +148,7 @@ async def browsing(settings: Settings, office: Office, issuer: str, **options: A
             name=name,
             issuer=issuer,
             client_id=name,
-            client_secret=None if name == "public" else SECRET,  # type: ignore[arg-type]
+            client_secret=None if name == "public" else SecretStr(SECRET),
             **options,
         )
         for name in ("basic", "post", "public")
@@ -249,7 +250,7 @@ async def test_makes_an_account_where_the_settings_say_so(
             ("unverified", "FORBIDDEN"),
         ):
             told = fragment(await made().arrive(f"{FLOW}/oidc/basic/start", name))
-            given = {"code": told["sign_in_code"], "verifier": VERIFIER}
+            given: dict[str, Any] = {"code": told["sign_in_code"], "verifier": VERIFIER}
             assert (await browser.refusal(SIGN_IN, **given))["code"] == wanted, name
 
 
@@ -258,7 +259,7 @@ async def test_a_code_works_once_and_for_the_page_that_began(browser: Browser) -
     start = f"{FLOW}/oidc/basic/start"
     code = fragment(await browser.arrive(start, "once"))["sign_in_code"]
     for _ in range(2):
-        given = {"code": code, "verifier": "another page's verifier"}
+        given: dict[str, Any] = {"code": code, "verifier": "another page's verifier"}
         assert (await browser.refusal(SIGN_IN, **given))["code"] == "INVALID_INPUT"
     # Whoever tried it has used it up, for the page that began too.
     assert (await browser.refusal(SIGN_IN, code=code, verifier=VERIFIER))["code"] == "INVALID_INPUT"
@@ -275,7 +276,7 @@ async def test_a_link_is_completed_by_the_account_that_began_it_alone(browser: B
     other = await office.rows.person(office.elsewhere)
     url = (await browser.ask(LINK, office.manager, provider="basic"))["data"]["linkIdentity"]["url"]
     code = fragment(await browser.arrive(url, "linking"))["link_code"]
-    given = {"code": code, "verifier": VERIFIER}
+    given: dict[str, Any] = {"code": code, "verifier": VERIFIER}
     assert (await browser.refusal(SIGN_IN, **given))["code"] == "INVALID_INPUT"
     assert (await browser.refusal(COMPLETE_LINK, **given))["code"] == "UNAUTHENTICATED"
     assert (await browser.refusal(COMPLETE_LINK, other, **given))["code"] == "INVALID_INPUT"

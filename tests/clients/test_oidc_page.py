@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from pydantic import SecretStr
 from selenium.webdriver.common.by import By
 
 from domain.settings import OidcProvider
@@ -70,7 +71,7 @@ async def test_the_page_signs_in_by_a_provider(
             title="The Provider",
             issuer=issuer,
             client_id="basic",
-            client_secret=SECRET,  # type: ignore[arg-type]
+            client_secret=SecretStr(SECRET),
         )
         offering = settings.model_copy(update={"public_url": url, "oidc_providers": (provider,)})
         async with served(offering, OwnBell(), port):

@@ -98,6 +98,7 @@ async def revoke_api_token(work: Work, token_id: UUID) -> None:
     await work.rows(
         update(ApiToken).where(*mine, ApiToken.revoked_at.is_(None)).values(revoked_at=func.now())
     )
+    work.access_changed()
 
 
 async def note_use(database: Database, hold: Hold, key: TokenKey) -> None:

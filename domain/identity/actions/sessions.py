@@ -202,6 +202,7 @@ async def revoke_session(work: Work, session_id: UUID) -> UUID:
     user_id: UUID = row.user_id
     await _govern(work, user_id)
     await work.rows(REVOKE, user=user_id, session=session_id, kept=None)
+    work.access_changed()
     return user_id
 
 
@@ -213,6 +214,7 @@ async def revoke_sessions(work: Work, user_id: UUID) -> int:
     await _govern(work, user_id)
     kept = work.identity.session_id if work.identity and user_id == work.user_id else None
     row = await work.row(REVOKE, user=user_id, session=None, kept=kept)
+    work.access_changed()
     return int(row.revoked) if row else 0
 
 

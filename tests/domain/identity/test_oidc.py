@@ -13,6 +13,7 @@ import httpx
 import pytest
 from joserfc import jwk
 from joserfc import jwt as jose
+from pydantic import SecretStr
 from starlette.applications import Starlette
 from starlette.responses import JSONResponse
 from starlette.routing import Route
@@ -85,7 +86,7 @@ async def provider(answers: Answers) -> AsyncIterator[Provider]:
         name="provider",
         issuer=ISSUER,
         client_id=CLIENT,
-        client_secret=SECRET,  # type: ignore[arg-type]
+        client_secret=SecretStr(SECRET),
     )
     async with httpx.AsyncClient(transport=httpx.ASGITransport(app)) as client:
         yield Provider(settings, "https://flow.test/oidc/callback", client)

