@@ -106,7 +106,7 @@ class Page:
         return values
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True, eq=False)
 class Rows:
     """A page that was fetched, in the list's order."""
 
@@ -182,11 +182,13 @@ def each_department() -> Subquery:
 
 
 @kept
-def by_keys(model: type[Base]) -> tuple[Select[Any], type[Base]]:
+def by_keys(
+    model: type[Base], selected: frozenset[str] | None = None
+) -> tuple[Select[Any], type[Base]]:
     """Rows of ``$keys``, those that are visible, in no order."""
     keys = bindparam("keys", type_=ARRAY(Uuid()))
     wanted = model.__table__.c["id"] == func.any(keys)
-    return select(*columns(model)).where(wanted, visible(model)), model
+    return select(*columns(model, selected)).where(wanted, visible(model)), model
 
 
 @kept
@@ -194,13 +196,15 @@ def children(
     model: type[Base],
     parent: str,
     shape: Shape,
+    selected: frozenset[str] | None = None,
 ) -> tuple[Select[Any], type[Base]]:
     """One page for each of ``$keys`` of the foreign key ``parent``, each group in its order."""
     keys = bindparam("keys", type_=ARRAY(Uuid()))
     key = func.unnest(keys).table_valued(column("key", Uuid()), with_ordinality="place", name="k")
     key = key.render_derived()
     mine = model.__table__.c[parent] == key.c.key
-    inner = _first(model, shape, key, mine, visible(model))
+    shown = columns(model, selected, parent, shape[0].column)
+    inner = _first(model, shape, shown, key, mine, visible(model))
     return select(*inner.c).select_from(key.join(inner, true())).order_by(
         key.c.place, *ordering(inner, shape[0], backward=shape[1])
     ), model
@@ -225,6 +229,7 @@ def child_counts(
 def scoped(
     model: type[Base],
     shape: Shape,
+    selected: frozenset[str] | None = None,
     *,
     merged: bool,
 ) -> tuple[Select[Any], type[Base]]:
@@ -237,14 +242,15 @@ def scoped(
     limit = bindparam("size", type_=Integer())
     order, backward, *_, conditions = shape
     merged = merged or any(condition.leads for condition in conditions)
+    shown = columns(model, selected, order.column)
     if not merged or model.scope_kind is not ScopeKind.DEPARTMENT or _is_tree(model):
-        chosen = select(*columns(model)).order_by(*ordering(model, order, backward=backward))
+        chosen = select(*shown).order_by(*ordering(model, order, backward=backward))
         return chosen.where(visible(model), *within(model, shape)).limit(limit), model
     departments = each_department()
     mine = model.__table__.c["department_id"] == departments.c.department
     # The departments come out of the scope, so comparing with the whole of it once more would only
     # make the planner expect next to no rows, and prefer to sort them all.
-    inner = _first(model, shape, departments, mine, scope.permitted(model), _live(model))
+    inner = _first(model, shape, shown, departments, mine, scope.permitted(model), _live(model))
     return (
         select(*inner.c)
         .select_from(departments.join(inner, true()))
@@ -255,14 +261,18 @@ def scoped(
 
 
 def _first(
-    model: type[Base], shape: Shape, parents: FromClause, *wanted: ColumnElement[bool]
+    model: type[Base],
+    shape: Shape,
+    shown: list[ColumnElement[Any]],
+    parents: FromClause,
+    *wanted: ColumnElement[bool],
 ) -> LateralFromClause:
     """The first rows of a page below each of ``parents``, or of each value of what leads."""
     limit = bindparam("size", type_=Integer())
     order, backward, *_, conditions = shape
     leader = next((condition for condition in conditions if condition.leads), None)
     chosen = (
-        select(*columns(model))
+        select(*shown)
         .where(*wanted, *within(model, shape))
         .order_by(*ordering(model, order, backward=backward))
         .limit(limit)

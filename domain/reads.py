@@ -1,8 +1,9 @@
 """What every read goes through: one read-only transaction at one snapshot, for one operation.
 
 The connection is taken at the first statement and given back by `close`. Statements run one at a
-time, each as a task that the cancelling of its caller never reaches, so a cancelled field can't
-leave the transaction in pieces under its siblings.
+time. What a field's own task asks for runs as a task that the field's cancelling never reaches, so
+that it can't leave the transaction in pieces under its siblings; what the operation itself asks for
+ends with it.
 """
 
 from __future__ import annotations
@@ -46,6 +47,7 @@ class Reads:
         self._database = database
         self._identity = identity
         self._hold = hold
+        self._owner = asyncio.current_task()
         self._lock = asyncio.Lock()
         self._stack = AsyncExitStack()
         self._running: set[asyncio.Task[Any]] = set()
@@ -63,7 +65,7 @@ class Reads:
 
         Raises `Unauthenticated` when nobody is signed in, and what the database refuses.
         """
-        rows: list[Row] = await self._shielded(self._run(statement, statement.arguments(values)))
+        rows: list[Row] = await self._guarded(self._run(statement, statement.arguments(values)))
         return rows
 
     async def row(self, statement: Statement, **values: Any) -> Row | None:
@@ -71,17 +73,25 @@ class Reads:
         rows = await self.rows(statement, **values)
         return rows[0] if rows else None
 
-    async def by_keys(self, model: type[Base], keys: Sequence[UUID]) -> dict[UUID, Row]:
-        """The visible rows of a table among these keys."""
-        rows = await self.rows(paging.by_keys(model), keys=list(keys))
+    async def by_keys(
+        self, model: type[Base], keys: Sequence[UUID], columns: frozenset[str] | None = None
+    ) -> dict[UUID, Row]:
+        """The visible rows of a table among these keys, with all or these columns."""
+        rows = await self.rows(paging.by_keys(model, columns), keys=list(keys))
         return {row.id: row for row in rows}
 
     async def children(
-        self, model: type[Base], parent: str, keys: Sequence[UUID], page: Page
+        self,
+        model: type[Base],
+        parent: str,
+        keys: Sequence[UUID],
+        page: Page,
+        columns: frozenset[str] | None = None,
     ) -> dict[UUID, Rows]:
         """A page of children for each key of the foreign key ``parent``, in one statement."""
         leading = parent == "department_id"
-        statement = paging.children(model, parent, page.shape(model, leading=leading))
+        shape = page.shape(model, leading=leading)
+        statement = paging.children(model, parent, shape, columns)
         rows = await self.rows(statement, keys=list(keys), **page.arguments(model))
         grouped: dict[UUID, list[Row]] = {key: [] for key in keys}
         for row in rows:
@@ -101,12 +111,16 @@ class Reads:
         rows = await self.rows(statement, keys=list(keys), **values)
         return {row.key: row["count"] for row in rows}
 
-    async def page(self, model: type[Base], page: Page) -> Rows:
-        """A page over all that the scope opens."""
+    async def page(
+        self, model: type[Base], page: Page, columns: frozenset[str] | None = None
+    ) -> Rows:
+        """A page over all that the scope opens, with all or these columns."""
         arguments = page.arguments(model)
-        await self._shielded(self._opened())
+        if self._connection is None:
+            await self._guarded(self._opened())
         merged = self._departments <= MERGED_DEPARTMENTS
-        statement = paging.scoped(model, page.shape(model, leading=True), merged=merged)
+        shape = page.shape(model, leading=True)
+        statement = paging.scoped(model, shape, columns, merged=merged)
         return Rows.of(await self.rows(statement, **arguments), page)
 
     async def count(self, model: type[Base], conditions: tuple[Condition, ...]) -> int:
@@ -144,7 +158,10 @@ class Reads:
             else:
                 await self._stack.__aexit__(type(failure), failure, failure.__traceback__)
 
-    async def _shielded(self, statement: Coroutine[Any, Any, Any]) -> Any:
+    async def _guarded(self, statement: Coroutine[Any, Any, Any]) -> Any:
+        if asyncio.current_task() is self._owner:
+            # It is cancelled only together with all that could go on in this transaction.
+            return await statement
         task = asyncio.ensure_future(statement)
         self._running.add(task)
         task.add_done_callback(self._done)

@@ -80,6 +80,8 @@ class Settings(BaseSettings):
     """How many sockets and event streams one account may hold open, and one address without any."""
     subscriptions_per_user: int = Field(default=1000, ge=1)
     """How many subscriptions one account may hold open, on all its sockets together."""
+    execution: Literal["columns", "fields"] = "columns"
+    """How operations are executed: by columns, or field by field as graphql-core does by itself."""
 
     lease_seconds: float = Field(default=15, gt=0)
     lease_renew_seconds: float = Field(default=5, gt=0)

@@ -7,7 +7,7 @@ on the number of keys, so both the compiled text and the server's prepared plan 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cache, wraps
+from functools import cache, lru_cache, wraps
 from operator import itemgetter
 from typing import TYPE_CHECKING, Any, ParamSpec
 
@@ -27,6 +27,10 @@ if TYPE_CHECKING:
 P = ParamSpec("P")
 
 _DIALECT = dialect()  # type: ignore[no-untyped-call]  # SQLAlchemy leaves it untyped
+
+
+KEPT = 2000
+"""How many shapes of one kind of statement are kept; clients choose columns, filters and orders."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -50,16 +54,16 @@ def compiled(executable: Executable, model: type[Base] | None = None) -> Stateme
     )
     names = tuple(result.positiontup or ())
     selected = executable.selected_columns.keys() if isinstance(executable, Select) else ()
-    row = row_of(model) if model else Row
-    return Statement(result.string, names, dict(result.params), placed(row, tuple(selected)))
+    row = placed(model, tuple(selected))
+    return Statement(result.string, names, dict(result.params), row)
 
 
 def kept(
     build: Callable[P, tuple[Executable, type[Base] | None]],
 ) -> Callable[P, Statement]:
-    """Decorates a builder of statements: each combination of arguments is compiled once."""
+    """Decorates a builder of statements: a combination of arguments is compiled once, and kept."""
 
-    @cache
+    @lru_cache(maxsize=KEPT)
     @wraps(build)
     def built(*args: P.args, **kwargs: P.kwargs) -> Statement:
         return compiled(*build(*args, **kwargs))
@@ -73,12 +77,14 @@ def row_of(model: type[Base]) -> type[Row]:
     return type(f"{model.__name__}Row", (Row,), {"model": model, "__slots__": ()})
 
 
-@cache
-def placed(row: type[Row], names: tuple[str, ...]) -> type[Row]:
-    """The class of rows whose columns have these places, so that they are read by place.
+@lru_cache(maxsize=KEPT)
+def placed(model: type[Base] | None, names: tuple[str, ...]) -> type[Row]:
+    """The class of rows of a table, or of none, whose columns have these places.
 
-    By name alone each read is a call in Python and a look-up, several times as slow.
+    They are read by place: by name each read is a call in Python and a look-up, several times as
+    slow.
     """
+    row = row_of(model) if model else Row
     places: dict[str, Any] = {
         name: property(itemgetter(place))
         for place, name in enumerate(names)
@@ -87,9 +93,16 @@ def placed(row: type[Row], names: tuple[str, ...]) -> type[Row]:
     return type(row.__name__, (row,), {**places, "__slots__": ()})
 
 
-def columns(model: type[Base]) -> list[ColumnElement[Any]]:
-    """The columns of a table that reads select."""
-    return [column for column in model.__table__.columns if column.name not in model.unread]
+def columns(
+    model: type[Base], wanted: frozenset[str] | None = None, *needed: str
+) -> list[ColumnElement[Any]]:
+    """The columns of a table that reads select: all, or the id, those wanted and those needed."""
+    names = None if wanted is None else {"id", *wanted, *needed}
+    return [
+        column
+        for column in model.__table__.columns
+        if column.name not in model.unread and (names is None or column.name in names)
+    ]
 
 
 def selected(model: type[Base]) -> Any:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import httpx
 from starlette.applications import Starlette
+from strawberry.schema.schema import StrawberryGraphQLCoreExecutionContext
 
 from domain.database import Database
 from domain.identity.oidc import Provider
@@ -28,14 +29,17 @@ from graph.transport.routes import graphql_routes
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
 
-    from strawberry.schema.schema import StrawberryGraphQLCoreExecutionContext
-
     from domain.bell import Bell
     from domain.errors import DomainError
     from domain.places import Places
     from domain.settings import Settings
 
 PAGES = Path(__file__).resolve().parent.parent / "web" / "dist"
+
+
+def execution_of(settings: Settings) -> type[StrawberryGraphQLCoreExecutionContext] | None:
+    """What executes operations, None for the gateway's own choice."""
+    return StrawberryGraphQLCoreExecutionContext if settings.execution == "fields" else None
 
 
 def create_app(
@@ -68,7 +72,7 @@ def create_app(
     gateway = Gateway(
         schema()._schema,  # noqa: SLF001 (graphql-core's schema has no public name in Strawberry)
         lambda credentials, request: Context(parts, credentials, request),
-        execution_context_class=executor,
+        execution_context_class=executor or execution_of(settings),
     )
     options = TransportOptions(allowed_origins=settings.allowed_origins)
 

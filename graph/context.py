@@ -21,18 +21,21 @@ from domain.reads import Reads
 from domain.scope import Identity, Origin, Scope, narrowed
 from domain.work import IN_PERSON, working
 from graph.loaders import Loaders
+from graph.selected import selected
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Mapping
     from uuid import UUID
 
     from domain.bell import Bell
     from domain.database import Database
     from domain.identity.oidc import Provider
     from domain.identity.tokens import AccessClaims, Tokens
+    from domain.models import Base
     from domain.settings import Settings
     from domain.storage import Storage
     from domain.work import Work
+    from graph.transport.documents import Document
     from graph.transport.operation import Credentials, RequestInfo
 
 
@@ -105,6 +108,7 @@ class Context:
         self._refusal: DomainError | None = None
         self._hold = Hold()
         self._rows = 0
+        self._columns: Mapping[type[Base], frozenset[str]] = {}
         try:
             self._identify(credentials)
         except DomainError as error:
@@ -160,6 +164,11 @@ class Context:
         if self.failure is not None:
             raise self.failure
         return self._loaders
+
+    def begin(self, document: Document) -> None:
+        """Reads from now on what this document selects."""
+        self._columns = document.derived(selected)
+        self._loaders = Loaders(self._reads, self._columns)
 
     def spend(self, rows: int) -> None:
         """Counts rows that a list gives; lists within lists multiply, however few rows there are.
@@ -229,7 +238,7 @@ class Context:
 
     def _renew(self) -> None:
         self._reads = Reads(self.parts.database, self._shared or self._identity, self._hold)
-        self._loaders = Loaders(self._reads)
+        self._loaders = Loaders(self._reads, self._columns)
 
 
 Info = strawberry.Info[Context, None]

@@ -84,15 +84,21 @@ class Loader:
 class Loaders:
     """The loaders of one snapshot."""
 
-    def __init__(self, reads: Reads) -> None:
+    def __init__(self, reads: Reads, columns: Mapping[type[Base], frozenset[str]]) -> None:
         self._reads = reads
+        self.columns = columns
+        """What the operation selects of each table; a table that is missing is read whole."""
         self._made: dict[Hashable, Loader] = {}
 
     async def one(self, model: type[Base], key: UUID | None) -> Row | None:
-        """The visible row with this key, or None."""
+        """The visible row with this key, with all its columns, or None."""
         if key is None:
             return None
-        row: Row | None = await self.rows_of(model).value(key)
+
+        async def batch(reads: Reads, keys: list[Any]) -> Mapping[Any, Any]:
+            return await reads.by_keys(model, keys)
+
+        row: Row | None = await self._loader(("whole", model), batch).value(key)
         return row
 
     async def by(self, batch: Batch, key: Any) -> Any:
@@ -100,10 +106,10 @@ class Loaders:
         return await self.of(batch).value(key)
 
     def rows_of(self, model: type[Base]) -> Loader:
-        """The loader of a table's visible rows by their keys."""
+        """The loader of a table's visible rows by their keys, with the selected columns."""
 
         async def batch(reads: Reads, keys: list[Any]) -> Mapping[Any, Any]:
-            return await reads.by_keys(model, keys)
+            return await reads.by_keys(model, keys, self.columns.get(model))
 
         return self._loader(("one", model), batch)
 
@@ -111,7 +117,7 @@ class Loaders:
         """The loader of one page of a table's rows for each value of the foreign key ``parent``."""
 
         async def batch(reads: Reads, keys: list[Any]) -> Mapping[Any, Any]:
-            return await reads.children(model, parent, keys, page)
+            return await reads.children(model, parent, keys, page, self.columns.get(model))
 
         return self._loader(("many", model, parent, page.identity()), batch)
 

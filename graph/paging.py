@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated, Any, Generic, Protocol, TypeVar, cast
+from typing import TYPE_CHECKING, Annotated, Any, Generic, Protocol, TypeVar
 
 import strawberry
 
 from domain.errors import InvalidInput, LimitExceeded
 from domain.filters import Condition, given
 from domain.paging import NEWEST, Order, Page, Rows, cursor_of
-from graph.context import Context, Info
+from graph.context import Context
 from graph.edges import batch_field
 from graph.executor.batch import Load, Loader
 
@@ -91,7 +91,7 @@ class PlacedRow:
         return cursor_of(self.node, self._order)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True, eq=False)
 class Listing:
     """What a Connection reads: the loaders of its page and of its count, and its key in both."""
 
@@ -100,9 +100,7 @@ class Listing:
     key: Any
 
 
-def _pages(
-    listings: Sequence[Listing], finish: Callable[[list[Rows]], list[Any]]
-) -> list[Any] | Load:
+def _pages(listings: Sequence[Listing], finish: Callable[[list[Rows]], list[Any]]) -> Load:
     """The column that ``finish`` makes of the pages of listings, which have one loader."""
     return Load(listings[0].pages, [listing.key for listing in listings], finish)
 
@@ -154,20 +152,6 @@ class Connection(Generic[T]):
 
 
 def page_of(
-    info: Info,
-    model: type[Base],
-    first: int | None,
-    after: str | None,
-    last: int | None,
-    before: str | None,
-    filter: Filter | None = None,
-    order_by: OrderBy | None = None,
-) -> Page:
-    """Checks the arguments of a connection, as `page_within` does."""
-    return page_within(info.context, model, first, after, last, before, filter, order_by)
-
-
-def page_within(
     context: Context,
     model: type[Base],
     first: int | None = None,
@@ -204,17 +188,33 @@ def page_within(
     return page
 
 
-def scoped(info: Info, model: type[Base], page: Page) -> Connection[Any]:
-    """A connection over all that the scope opens."""
-    loaders = info.context.loaders
+def scoped_connection(
+    model: type[Base],
+    description: str,
+    *,
+    filter: type[Filter] | None = None,
+    order_by: type[OrderBy] | None = None,
+    ordered: bool = False,
+) -> Any:
+    """A field of the root: all rows of ``model`` that the scope opens, in pages.
 
-    async def rows(reads: Reads, keys: list[Any]) -> dict[Any, Rows]:
-        return {keys[0]: await reads.page(model, page)}
+    The rest is as for `connection_by`.
+    """
 
-    async def count(reads: Reads, keys: list[Any]) -> dict[Any, int]:
-        return {keys[0]: await reads.count(model, page.conditions)}
+    def loaded(loaders: Loaders, page: Page) -> tuple[Loader, Loader]:
+        columns = loaders.columns.get(model)
 
-    return as_connection(Listing(loaders.of(rows), loaders.of(count), WHOLE))
+        async def rows(reads: Reads, keys: list[Any]) -> dict[Any, Rows]:
+            return {keys[0]: await reads.page(model, page, columns)}
+
+        async def count(reads: Reads, keys: list[Any]) -> dict[Any, int]:
+            return {keys[0]: await reads.count(model, page.conditions)}
+
+        return loaders.of(rows), loaders.of(count)
+
+    return connection_by(
+        loaded, model, description, filter=filter, order_by=order_by, ordered=ordered, key=None
+    )
 
 
 def connection(
@@ -248,31 +248,30 @@ def connection_by(
     filter: type[Filter] | None = None,
     order_by: type[OrderBy] | None = None,
     ordered: bool = False,
+    key: str | None = "id",
 ) -> Any:
-    """A field of a type of rows: pages of rows of ``model``, found by the row's id.
+    """A field: pages of rows of ``model``, found by the column ``key`` of the row it hangs on.
 
-    ``loaded`` gives the loaders of its pages and of its counts. ``filter`` and ``order_by`` are the
-    inputs of its arguments, where it has them. The list comes newest first, or where it is
-    ``ordered`` as its order's input says by itself.
+    Without a ``key`` it is one list, and hangs on nothing. ``loaded`` gives the loaders of its
+    pages and of its counts. ``filter`` and ``order_by`` are the inputs of its arguments, where it
+    has them. The list comes newest first, or where it is ``ordered`` as its order's input says by
+    itself.
     """
 
     def listings(context: Context, rows: Sequence[Any], arguments: dict[str, Any]) -> list[Listing]:
         if ordered and order_by is not None and arguments.get("order_by") is None:
             arguments = arguments | {"order_by": order_by()}
-        pages, counts = loaded(context.loaders, page_within(context, model, **arguments))
-        return [Listing(pages, counts, row["id"]) for row in rows]
+        pages, counts = loaded(context.loaders, page_of(context, model, **arguments))
+        if key is None:
+            return [Listing(pages, counts, WHOLE)] * len(rows)
+        return [Listing(pages, counts, row[key]) for row in rows]
 
     arguments: dict[str, Any] = dict(PAGE_ARGUMENTS)
     if filter is not None:
-        which = f"Which {model.__tablename__} to give."
+        which = f"Which {model.__tablename__.replace('_', ' ')} to give."
         arguments["filter"] = Annotated[filter | None, strawberry.argument(description=which)]
     if order_by is not None:
         order = strawberry.argument(description="The order of the list.")
         arguments["order_by"] = Annotated[order_by | None, order]
-    return batch_field(listings, description, arguments)
-
-
-def as_connection(listing: Listing) -> Connection[Any]:
-    """A listing as what a field gives."""
-    # A Connection's fields read a Listing; Strawberry needs the one, type checkers the other.
-    return cast("Connection[Any]", listing)
+    columns = () if key is None else (key,)
+    return batch_field(listings, description, *columns, arguments=arguments)

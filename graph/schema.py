@@ -10,7 +10,7 @@ from strawberry.schema.config import StrawberryConfig
 
 from graph.catalog.mutations import CatalogMutations
 from graph.catalog.queries import CatalogQueries
-from graph.context import Info
+from graph.edges import batch_field
 from graph.identity.mutations import IdentityMutations
 from graph.identity.queries import IdentityQueries
 from graph.jobs.mutations import JobMutations
@@ -19,6 +19,7 @@ from graph.jobs.subscriptions import JobSubscriptions
 from graph.nodes import Node, found, found_all
 from graph.scalars import SCALARS
 
+Id = Annotated[strawberry.ID, strawberry.argument(description="The node's id.")]
 Ids = Annotated[list[strawberry.ID], strawberry.argument(description="The ids, in any order.")]
 
 
@@ -26,21 +27,16 @@ Ids = Annotated[list[strawberry.ID], strawberry.argument(description="The ids, i
 class Query(IdentityQueries, CatalogQueries, JobQueries):
     """The root of queries."""
 
-    @strawberry.field(description="The node with this id, or null where there is none to be seen.")
-    async def node(
-        self,
-        info: Info,
-        id: Annotated[strawberry.ID, strawberry.argument(description="The node's id.")],
-    ) -> Node | None:
-        """Finds any node."""
-        return await found(info, id)  # type: ignore[return-value]
-
-    @strawberry.field(
-        description="The nodes with these ids, in their order, with null for what can't be seen."
+    node: Node | None = batch_field(
+        found,
+        "The node with this id, or null where there is none to be seen.",
+        arguments={"id": Id},
     )
-    async def nodes(self, info: Info, ids: Ids) -> list[Node | None]:
-        """Finds any nodes, those of one type in one statement."""
-        return await found_all(info, ids)  # type: ignore[return-value]
+    nodes: list[Node | None] = batch_field(
+        found_all,
+        "The nodes with these ids, in their order, with null for what can't be seen.",
+        arguments={"ids": Ids},
+    )
 
 
 @strawberry.type(description="What can be changed.")

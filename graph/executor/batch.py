@@ -12,6 +12,9 @@ from strawberry.types.field import StrawberryField
 BATCH = "batch"
 """The metadata of a field, or its extension where it is graphql-core's own, that names a batch."""
 
+COLUMNS = "columns"
+"""The metadata of a batch field that names the columns of a row that it reads."""
+
 STRAWBERRY = "strawberry-definition"
 """The extension under which Strawberry keeps its own form of a field."""
 
@@ -22,8 +25,11 @@ class Loader(Protocol):
     async def values(self, keys: Sequence[Any]) -> Mapping[Any, Any]:
         """The values of these keys, those already known and others; what is missing is null."""
 
+    async def value(self, key: Any) -> Any:
+        """The value of one key, fetched with those that others ask for at the same time."""
 
-@dataclass(frozen=True, slots=True, eq=False)
+
+@dataclass(slots=True, eq=False)
 class Load:
     """A column that has to be loaded: one key for each object, None where there is none."""
 
@@ -63,6 +69,6 @@ async def for_one(batch: Batch, context: Any, source: Any, arguments: dict[str, 
     """Resolves a batch field of one object, as a column of one."""
     asked = batch(context, (source,), arguments)
     if isinstance(asked, Load):
-        keys = [key for key in asked.keys if key is not None]
-        asked = asked.column(await asked.loader.values(keys) if keys else {})
+        (key,) = asked.keys
+        asked = asked.column({} if key is None else {key: await asked.loader.value(key)})
     return asked[0]

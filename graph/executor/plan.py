@@ -80,6 +80,7 @@ class Field:
         "parent",
         "selections",
         "shape",
+        "variables",
     )
 
     def __init__(
@@ -96,15 +97,12 @@ class Field:
         self.batch: Batch | None = None
         self.attribute: Callable[[Any], Any] | None = None
         self.how = self._how(field)
-        self.arguments: dict[str, Any] | None = None
-        """The arguments of a batch, once they are known to be the same in every operation."""
+        self.variables = tuple(sorted(_variables(self.nodes[0])))
+        """The variables that its arguments name."""
+        self.arguments: dict[tuple[Any, ...], dict[str, Any]] = {}
+        """The arguments of a batch as its function takes them, by the values of the variables."""
         self.selections: dict[GraphQLObjectType, Selection] = {}
         """What is selected of the objects below, by their type; made when the first ones come."""
-
-    @property
-    def constant(self) -> bool:
-        """Whether the arguments name no variable."""
-        return not any(map(_names_variable, self.node.arguments or ()))
 
     def _how(self, field: GraphQLField) -> How:
         if self.node.name.value == "__typename":
@@ -184,12 +182,16 @@ def _unknown(detail: FieldDetails) -> bool:
     return any(directive.name.value not in STANDARD for directive in detail.node.directives or ())
 
 
-def _names_variable(node: Node) -> bool:
-    if isinstance(node, VariableNode):
-        return True
-    for key in node.keys:
-        child = getattr(node, key, None)
-        children = child if isinstance(child, (list, tuple)) else (child,)
-        if any(isinstance(each, Node) and _names_variable(each) for each in children):
-            return True
-    return False
+def _variables(field: FieldNode) -> set[str]:
+    """The names of the variables in a field's arguments."""
+    names: set[str] = set()
+    unseen: list[Node] = list(field.arguments or ())
+    while unseen:
+        node = unseen.pop()
+        if isinstance(node, VariableNode):
+            names.add(node.name.value)
+        for key in node.keys:
+            child = getattr(node, key, None)
+            children = child if isinstance(child, (list, tuple)) else (child,)
+            unseen.extend(each for each in children if isinstance(each, Node))
+    return names

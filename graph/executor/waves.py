@@ -6,11 +6,19 @@ import asyncio
 import inspect
 import time
 from collections.abc import Awaitable, Mapping, Sequence
+from functools import lru_cache
 from itertools import chain, islice
 from types import NoneType
 from typing import TYPE_CHECKING, Any
 
-from graphql import GraphQLError, GraphQLObjectType, GraphQLResolveInfo, Undefined, located_error
+from graphql import (
+    GraphQLAbstractType,
+    GraphQLError,
+    GraphQLObjectType,
+    GraphQLResolveInfo,
+    Undefined,
+    located_error,
+)
 from graphql.execution.executor import invalid_return_type_error
 from graphql.execution.values import get_argument_values
 from graphql.pyutils import Path, is_iterable
@@ -44,13 +52,21 @@ ORDINARY = {NoneType, str, int, float, bool, dict, list, tuple}
 
 LISTS = {list, tuple}
 
+SIMPLE = {int, str, bool, NoneType, type(Undefined)}
+"""Exact types of variables that are the same wherever they are equal and of one type."""
+
+KEPT_ARGUMENTS = 8
+"""For how many values of its variables a field's arguments are kept."""
+
+LONGEST_KEPT = 100
+"""How many characters a variable may have whose field's arguments are kept."""
+
 
 class Waves:
     """One run of the columnar executor, from one object down to all leaves below it."""
 
     def __init__(self, executor: ColumnarExecutor) -> None:
         self._executor = executor
-        self._stepwise = executor.stepwise()
         self._plan = executor.plan
         self._tally = executor.tally
         self._failed = False
@@ -127,15 +143,37 @@ class Waves:
             return [error] * len(sources)
 
     def _batch_arguments(self, field: Field) -> dict[str, Any]:
-        if field.arguments is not None:
-            return field.arguments
+        key = self._variables(field)
+        known = None if key is None else field.arguments.get(key)
+        if known is not None:
+            return known
         arguments = self._arguments(field)
         own = strawberry_field(field.definition)
         if own is not None and arguments:
             arguments = self._executor.converted(own, arguments)
-        if field.constant:
-            field.arguments = arguments
+        if key is not None:
+            if len(field.arguments) >= KEPT_ARGUMENTS:
+                field.arguments.clear()
+            field.arguments[key] = arguments
         return arguments
+
+    def _variables(self, field: Field) -> tuple[Any, ...] | None:
+        """The values of the variables in a field's arguments, None where they are not to be kept.
+
+        Those that usually come again are short: the size of a page, a choice, an id.
+        """
+        if not field.variables:
+            return ()
+        given = self._executor.variable_values.coerced
+        values = tuple(given.get(name, Undefined) for name in field.variables)
+        kinds = tuple(map(type, values))
+        if not SIMPLE.issuperset(kinds):
+            return None
+        if str in kinds and any(
+            len(value) > LONGEST_KEPT for value in values if type(value) is str
+        ):
+            return None
+        return values + kinds
 
     def _arguments(self, field: Field) -> dict[str, Any]:
         if not field.definition.args:
@@ -173,7 +211,7 @@ class Waves:
             path = place.path(index)
             assert path is not None  # noqa: S101 (a field's path has its name)
             try:
-                value = self._stepwise.execute_field(
+                value = self._executor.stepwise.execute_field(
                     field.parent, source, field.details, path, None
                 )
             except Exception as error:  # noqa: BLE001 (whatever it is, it is this object's error)
@@ -350,7 +388,7 @@ class Waves:
         self._tally.fallbacks += 1
         path = place.path(len(values))
         assert path is not None  # noqa: S101 (a field's value has a path)
-        completed = self._stepwise.complete_value(
+        completed = self._executor.stepwise.complete_value(
             shape.inner, field.details, self._info(field, _field_path(path)), path, value, None
         )
         self._finally(values, completed, field, place)
@@ -360,6 +398,10 @@ class Waves:
     ) -> Completed:
         if shape.object is not None and _is_surely(shape.object, kinds):
             return self._group(field, shape.object, column, place)
+        if shape.abstract is not None and len(kinds) == 1:
+            type_ = self._surely(shape.abstract, next(iter(kinds)))
+            if type_ is not None:
+                return self._group(field, type_, column, place)
         values: list[Any] = []
         types: dict[GraphQLObjectType, list[int]] = {}
         for index, value in enumerate(column):
@@ -387,6 +429,14 @@ class Waves:
             # The values are looked up when all have come: some of these may be awaited.
             parts.append((rest, _Chosen(values, rest)))
         return Divided(len(column), parts)
+
+    def _surely(self, abstract: GraphQLAbstractType, kind: type) -> GraphQLObjectType | None:
+        """The object type of all values of a class, where the class says it."""
+        for type_ in self._executor.schema.get_possible_types(abstract):
+            by_kind = getattr(type_.is_type_of, "by_kind", None)
+            if by_kind is not None and by_kind(kind):
+                return type_
+        return None
 
     def _type_of(
         self, field: Field, shape: Shape, value: Any, place: Place, index: int
@@ -421,7 +471,7 @@ class Waves:
         self._queue.append(group)
         return group
 
-    def _info(self, field: Field, path: Path | None) -> GraphQLResolveInfo:
+    def _info(self, field: Field, path: Path | None) -> GraphQLResolveInfo[Any]:
         assert path is not None  # noqa: S101 (a field's path has its name)
         return self._executor.build_resolve_info(field.definition, field.nodes, field.parent, path)
 
@@ -466,6 +516,7 @@ class _Chosen:
         return [self._values[index] for index in self._indices]
 
 
+@lru_cache(maxsize=1000)
 def _unusual(kind: type) -> bool:
     return issubclass(kind, Exception) or kind is type(Undefined) or hasattr(kind, "__await__")
 

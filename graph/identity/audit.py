@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 from enum import Enum
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING
 from uuid import UUID
 
 import strawberry
@@ -13,12 +13,11 @@ from domain.filters import Condition, Operator
 from domain.identity import models, reads
 from domain.models import Base
 from domain.paging import Order
-from graph.context import Info
-from graph.edges import by, computed, one
+from graph.edges import batch_field, by, one
 from graph.enums import Direction, described, values
 from graph.identity.types import Actor, Department
 from graph.nodes import Node, node
-from graph.paging import After, Before, Connection, First, Last, page_of, scoped
+from graph.paging import Connection, scoped_connection
 from graph.scalars import Json, decoded_id, encoded_id, given_key
 
 if TYPE_CHECKING:
@@ -57,20 +56,28 @@ class AuditLog(Node):
     actor: Actor | None = by(
         reads.actors, "user_id", "Who made the change; null where it was the system itself."
     )
-    by_api_token: bool = computed(
-        lambda row: row.api_token_id is not None,
+    by_api_token: bool = batch_field(
+        lambda _context, rows, _arguments: [row.api_token_id is not None for row in rows],
         "Whether a machine made it, with an API token of the actor's.",
+        "api_token_id",
     )
-    record_id: strawberry.ID = computed(
-        lambda row: encoded_id(_type_of(row.table_name), UUID(row.record_id)),
+    record_id: strawberry.ID = batch_field(
+        lambda _context, rows, _arguments: [
+            encoded_id(_type_of(row.table_name), UUID(row.record_id)) for row in rows
+        ],
         "The global id of the row.",
+        "table_name",
+        "record_id",
     )
     department: Department | None = one(
         models.Department, "department_id", "The department that the row belongs to, if to one."
     )
-    address: str | None = computed(
-        lambda row: None if row.ip_address is None else str(row.ip_address),
+    address: str | None = batch_field(
+        lambda _context, rows, _arguments: [
+            None if row.ip_address is None else str(row.ip_address) for row in rows
+        ],
         "The network address that the change came from.",
+        "ip_address",
     )
 
 
@@ -138,28 +145,13 @@ class AuditLogOrderBy:
 class AuditQueries:
     """Root fields about the audit log."""
 
-    @strawberry.field(
-        description="Every change of state in the departments that the caller sees, to whoever "
-        "holds audit:read; what belongs to no department, to those of them who see the whole "
-        "company."
+    audit_logs: Connection[AuditLog] = scoped_connection(
+        models.AuditLog,
+        "Every change of state in the departments that the caller sees, to whoever holds "
+        "audit:read; what belongs to no department, to those of them who see the whole company.",
+        filter=AuditLogFilter,
+        order_by=AuditLogOrderBy,
     )
-    def audit_logs(
-        self,
-        info: Info,
-        first: First = None,
-        after: After = None,
-        last: Last = None,
-        before: Before = None,
-        filter: Annotated[
-            AuditLogFilter | None, strawberry.argument(description="Which entries to give.")
-        ] = None,
-        order_by: Annotated[
-            AuditLogOrderBy | None, strawberry.argument(description="The order of the list.")
-        ] = None,
-    ) -> Connection[AuditLog]:
-        """Pages through the log."""
-        page = page_of(info, models.AuditLog, first, after, last, before, filter, order_by)
-        return scoped(info, models.AuditLog, page)
 
 
 def _type_of(table: str) -> str:

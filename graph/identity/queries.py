@@ -9,21 +9,18 @@ import strawberry
 from domain.errors import InvalidInput
 from domain.identity import models, reads
 from graph.context import Info
+from graph.edges import found
 from graph.identity.access_types import Session, SignInProvider
 from graph.identity.audit import AuditQueries
-from graph.identity.inputs import DepartmentOrderBy, UserOrderBy
+from graph.identity.inputs import DepartmentFilter, DepartmentOrderBy, UserFilter, UserOrderBy
 from graph.identity.sign_in import start_url
 from graph.identity.types import (
     Department,
-    DepartmentsFilter,
-    DepartmentsOrder,
     Role,
     User,
-    UsersFilter,
-    UsersOrder,
 )
 from graph.identity.viewer import Viewer
-from graph.paging import After, Before, Connection, First, Last, page_of, scoped
+from graph.paging import Connection, scoped_connection
 from graph.scalars import key_of
 
 
@@ -74,46 +71,27 @@ class IdentityQueries(AuditQueries):
             return await loaders.by(reads.departments_by_code, code)  # type: ignore[no-any-return]
         raise InvalidInput.at("id", "Name the department by its id or by its code.")
 
-    @strawberry.field(description="The departments that the caller sees.")
-    def departments(
-        self,
-        info: Info,
-        first: First = None,
-        after: After = None,
-        last: Last = None,
-        before: Before = None,
-        filter: DepartmentsFilter = None,
-        order_by: DepartmentsOrder = None,
-    ) -> Connection[Department]:
-        """Pages through departments."""
-        order = order_by or DepartmentOrderBy()
-        page = page_of(info, models.Department, first, after, last, before, filter, order)
-        return scoped(info, models.Department, page)
+    departments: Connection[Department] = scoped_connection(
+        models.Department,
+        "The departments that the caller sees.",
+        filter=DepartmentFilter,
+        order_by=DepartmentOrderBy,
+        ordered=True,
+    )
 
-    @strawberry.field(description="The user with this id, or null where there is none to be seen.")
-    async def user(
-        self,
-        info: Info,
-        id: Annotated[strawberry.ID, strawberry.argument(description="The user's id.")],
-    ) -> User | None:
-        """Loads one user."""
-        return await info.context.loaders.one(models.User, key_of("User", id))  # type: ignore[return-value]
+    user: User | None = found(
+        models.User,
+        "The user with this id, or null where there is none to be seen.",
+        "The user's id.",
+    )
 
-    @strawberry.field(description="The users who share a department with what the caller sees.")
-    def users(
-        self,
-        info: Info,
-        first: First = None,
-        after: After = None,
-        last: Last = None,
-        before: Before = None,
-        filter: UsersFilter = None,
-        order_by: UsersOrder = None,
-    ) -> Connection[User]:
-        """Pages through users."""
-        order = order_by or UserOrderBy()
-        page = page_of(info, models.User, first, after, last, before, filter, order)
-        return scoped(info, models.User, page)
+    users: Connection[User] = scoped_connection(
+        models.User,
+        "The users who share a department with what the caller sees.",
+        filter=UserFilter,
+        order_by=UserOrderBy,
+        ordered=True,
+    )
 
     @strawberry.field(
         description="The open sessions of a user, of the caller unless another is named, the "

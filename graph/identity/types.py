@@ -72,7 +72,7 @@ class Actor:
     display_name: str = strawberry.field(description="The person's name.")
 
     id: strawberry.ID = batch_field(
-        actor_ids, "The id of the person's user; `node` finds it only if visible."
+        actor_ids, "The id of the person's user; `node` finds it only if visible.", "id"
     )
 
 

@@ -4,25 +4,32 @@ from __future__ import annotations
 
 import re
 from collections import OrderedDict
+from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Any, TypeVar
 
 from graphql import (
     ASTValidationRule,
+    DirectiveNode,
     DocumentNode,
+    FragmentDefinitionNode,
     GraphQLError,
     GraphQLSchema,
     IntValueNode,
     OperationDefinitionNode,
-    OperationType,
     StringValueNode,
+    VariableNode,
     Visitor,
     parse,
     specified_rules,
     validate,
     visit,
 )
+from graphql.execution.collect_fields import FragmentDetails
 from strawberry.schema.validation_rules.maybe_null import MaybeNullValidationRule
 from strawberry.schema.validation_rules.one_of import OneOfInputValidationRule
+
+T = TypeVar("T")
 
 RULES: tuple[type[ASTValidationRule], ...] = (
     *specified_rules,
@@ -42,22 +49,34 @@ DIGITS = 400
 LONG_NUMBER = re.compile(rf"[0-9]{{{DIGITS}}}")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Document:
-    """A document's syntax tree, or the errors that refuse it."""
+    """A document's syntax tree, or the errors that refuse it, with what is known of it."""
 
+    schema: GraphQLSchema
     node: DocumentNode
     errors: tuple[GraphQLError, ...] = ()
-    operations: dict[str, OperationType] = field(default_factory=dict)
-    """The type of each operation by its name; the one without a name stands under ""."""
+    operations: dict[str, OperationDefinitionNode] = field(default_factory=dict)
+    """Each operation by its name; the one without a name stands under ""."""
+    fragments: dict[str, FragmentDetails] = field(default_factory=dict)
+    choosing: tuple[str, ...] = ()
+    """The variables that `@skip` and `@include` name anywhere in it."""
+    _derived: dict[Any, Any] = field(default_factory=dict)
 
-    def operation_type(self, name: str | None) -> OperationType | None:
-        """Gives the type of the operation that would run, None when none can be chosen."""
+    def operation(self, name: str | None) -> OperationDefinitionNode | None:
+        """Gives the operation that would run, None when none can be chosen."""
         if self.errors:
             return None
         if name is None:
             return next(iter(self.operations.values())) if len(self.operations) == 1 else None
         return self.operations.get(name) if name else None
+
+    def derived(self, derive: Callable[[GraphQLSchema, DocumentNode], T]) -> T:
+        """Gives what a function makes of the document, which is kept as long as it is."""
+        if derive not in self._derived:
+            self._derived[derive] = derive(self.schema, self.node)
+        made: T = self._derived[derive]
+        return made
 
 
 class Documents:
@@ -97,16 +116,20 @@ class Documents:
         try:
             node = parse(text, max_lexical_tokens=TOKENS)
         except GraphQLError as error:
-            return Document(DocumentNode(definitions=()), (error.with_traceback(None),))
+            nothing = DocumentNode(definitions=())
+            return Document(self._schema, nothing, (error.with_traceback(None),))
         suspect = "\0" in text or "\\u" in text or LONG_NUMBER.search(text)
         errors = _literal_errors(node) if suspect else []
         errors = errors or validate(self._schema, node, RULES)
-        operations = {
-            definition.name.value if definition.name else "": definition.operation
-            for definition in node.definitions
-            if isinstance(definition, OperationDefinitionNode)
-        }
-        return Document(node, tuple(errors), operations)
+        operations: dict[str, OperationDefinitionNode] = {}
+        fragments: dict[str, FragmentDetails] = {}
+        for definition in node.definitions:
+            if isinstance(definition, OperationDefinitionNode):
+                operations[definition.name.value if definition.name else ""] = definition
+            elif isinstance(definition, FragmentDefinitionNode):
+                fragments[definition.name.value] = FragmentDetails(definition)
+        choosing = () if errors else _choosing(node)
+        return Document(self._schema, node, tuple(errors), operations, fragments, choosing)
 
     def _keep(self, text: str, document: Document) -> None:
         # One long text would drive out all the others.
@@ -133,6 +156,25 @@ class _LiteralFinder(Visitor):
     def enter_int_value(self, node: IntValueNode, *_: object) -> None:
         if len(node.value) >= DIGITS:
             self.errors.append(GraphQLError("This number is too long.", node))
+
+
+class _ChoiceFinder(Visitor):
+    """Finds the variables that decide whether a selection is made at all."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.names: set[str] = set()
+
+    def enter_directive(self, node: DirectiveNode, *_: object) -> None:
+        if node.name.value in {"skip", "include"}:
+            values = [argument.value for argument in node.arguments or ()]
+            self.names.update(v.name.value for v in values if isinstance(v, VariableNode))
+
+
+def _choosing(node: DocumentNode) -> tuple[str, ...]:
+    finder = _ChoiceFinder()
+    visit(node, finder)
+    return tuple(sorted(finder.names))
 
 
 def _literal_errors(node: DocumentNode) -> list[GraphQLError]:

@@ -7,11 +7,18 @@ from collections.abc import AsyncGenerator, AsyncIterator
 from typing import Any, Self
 
 from graphql import ExecutionResult, GraphQLError, GraphQLSchema, OperationType
-from graphql.execution import Executor, create_source_event_stream
+from graphql.execution import (
+    Executor,
+    create_source_event_stream,
+    default_field_resolver,
+    default_type_resolver,
+    get_variable_values,
+)
 from strawberry.schema.schema import StrawberryGraphQLCoreExecutionContext
 
 from domain.errors import InvalidInput
-from graph.executor.execution import ColumnarExecutor
+from graph.executor.execution import ColumnarExecutor, Tally
+from graph.executor.plans import Plans
 from graph.transport.completion import to_completion
 from graph.transport.documents import Documents
 from graph.transport.encoding import encoded_entry
@@ -32,6 +39,9 @@ from graph.transport.operation import (
     refused_with,
 )
 from graph.transport.streams import OpenStreams
+
+MOST_VARIABLE_ERRORS = 50
+"""How many faults of variables are told at once, as graphql-core does by itself."""
 
 
 class ResponseStream:
@@ -67,8 +77,9 @@ class ResponseStream:
 class Gateway:
     """The schema as the transports see it: operations go in, results come out.
 
-    ``execution_context_class`` is Strawberry's own or a subclass of it; ``document_cache_size`` is
-    the number of parsed and validated documents that are kept.
+    ``execution_context_class`` is Strawberry's own, which executes field by field, or a subclass of
+    it; without one operations are executed by columns. ``document_cache_size`` is the number of
+    parsed and validated documents that are kept.
     """
 
     def __init__(
@@ -82,6 +93,8 @@ class Gateway:
         self._schema = schema
         self._context_factory = context_factory
         self._executor_class = execution_context_class or ColumnarExecutor
+        self._plans = Plans()
+        self.tally = Tally()
         self._documents = Documents(schema, document_cache_size)
         self.streams = OpenStreams()
         self.feeds = Feeds()
@@ -96,7 +109,8 @@ class Gateway:
 
     def operation_type(self, request: OperationRequest) -> OperationType | None:
         """Gives what kind of operation this is, None when the document is refused anyway."""
-        return self._documents.get(request.query).operation_type(request.operation_name)
+        operation = self._documents.get(request.query).operation(request.operation_name)
+        return None if operation is None else operation.operation
 
     async def execute(
         self, request: OperationRequest, credentials: Credentials, info: RequestInfo
@@ -229,14 +243,38 @@ class Gateway:
         document = self._documents.get(request.query)
         if document.errors:
             return list(document.errors)
-        return self._executor_class.build(
+        operation = document.operation(request.operation_name)
+        if operation is None:
+            # graphql-core knows how to say what is wrong with the name.
+            return self._executor_class.build(
+                self._schema, document.node, operation_name=request.operation_name
+            )
+        variables = get_variable_values(
             self._schema,
-            document.node,
+            operation.variable_definitions or (),
+            request.variables or {},
+            max_errors=MOST_VARIABLE_ERRORS,
+        )
+        if isinstance(variables, list):
+            return variables
+        context.begin(document)
+        planned: dict[str, Any] = {}
+        if issubclass(self._executor_class, ColumnarExecutor):
+            choices = tuple(variables.coerced.get(name) for name in document.choosing)
+            planned = {"plan": self._plans.get(operation, choices), "tally": self.tally}
+        return self._executor_class(
+            self._schema,
+            {name: fragment.definition for name, fragment in document.fragments.items()},
+            document.fragments,
             None,
             context,
-            request.variables,
-            request.operation_name,
+            operation,
+            variables,
+            default_field_resolver,
+            default_type_resolver,
+            default_field_resolver,
             operation_extensions=request.extensions,
+            **planned,
         )
 
 

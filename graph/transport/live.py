@@ -15,6 +15,8 @@ from typing import TYPE_CHECKING, Any, Protocol
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from graph.transport.documents import Document
+
 
 @dataclass(frozen=True, slots=True)
 class Happening:
@@ -45,6 +47,9 @@ class SharedContext(Protocol):
 
     request_id: str
     failure: BaseException | None
+
+    def begin(self, document: Document, /) -> None:
+        """Notes what is about to be executed."""
 
     def next_event(self) -> None:
         """Ends an event: notes a failed statement, and counts anew what one event may read."""

@@ -11,6 +11,7 @@ from graphql import GraphQLError
 
 from domain.errors import DomainError, ErrorCode
 from graph.errors import formatted, formatted_refusal
+from graph.transport.documents import Document
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +41,9 @@ class OperationContext(Protocol):
     request_id: str
     failure: BaseException | None
     """Set when a statement failed: the whole operation then fails, masked."""
+
+    def begin(self, document: Document) -> None:
+        """Tells what is about to be executed."""
 
     async def end_event(self) -> None:
         """Ends one event of a subscription: gives its snapshot's connection back.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import socket
 from typing import TYPE_CHECKING
 
@@ -16,6 +17,10 @@ if TYPE_CHECKING:
     from graph.transport.options import TransportOptions
 
 
+COLLECTED_AFTER = 5000
+"""After how many new objects the youngest are searched for garbage: a few wide answers."""
+
+
 class GatewayServer(uvicorn.Server):
     """A server that ends sockets and event streams as soon as it is told to stop.
 
@@ -25,6 +30,17 @@ class GatewayServer(uvicorn.Server):
     def __init__(self, config: uvicorn.Config, gateway: Gateway) -> None:
         super().__init__(config)
         self._gateway = gateway
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Starts, and takes what there is by then out of the search for garbage.
+
+        The schema and the modules live as long as the process. To go through them again and again
+        took a fifth of the time of a nested query (measured).
+        """
+        await super().startup(sockets)
+        gc.collect()
+        gc.freeze()
+        gc.set_threshold(COLLECTED_AFTER)
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Ends what lasts, then waits for requests that are being answered."""

@@ -261,9 +261,9 @@ async def test_merges_up_to_64_departments_and_walks_above(
     chosen = []
     scoped = paging.scoped
 
-    def noted(model: type[Base], shape: Any, *, merged: bool) -> Any:
+    def noted(model: type[Base], shape: Any, columns: Any, *, merged: bool) -> Any:
         chosen.append(merged)
-        return scoped(model, shape, merged=merged)
+        return scoped(model, shape, columns, merged=merged)
 
     monkeypatch.setattr(paging, "scoped", noted)
     for person in (forest.person, library.person):

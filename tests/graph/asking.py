@@ -8,6 +8,7 @@ from domain.bell import Silence
 from domain.database import Connection, Database
 from domain.identity.tokens import Tokens
 from domain.storage import Storage
+from graph.app import execution_of
 from graph.context import Context, Parts
 from graph.schema import schema
 from graph.transport.gateway import Gateway
@@ -51,7 +52,9 @@ class Asker:
         tokens = Tokens(settings)
         parts = Parts(settings, database, Storage(settings), Silence(), tokens)
         self._gateway = Gateway(
-            schema()._schema, lambda credentials, info: Context(parts, credentials, info)
+            schema()._schema,
+            lambda credentials, info: Context(parts, credentials, info),
+            execution_context_class=execution_of(settings),
         )
         token, _ = tokens.access(person.id, person.session_id)
         self._credentials = Credentials(f"Bearer {token}", None)

@@ -18,7 +18,7 @@ class Reading:
 
 def loaders() -> Loaders:
     reading: Any = Reading()
-    return Loaders(reading)
+    return Loaders(reading, {})
 
 
 async def doubled(_reads: Any, keys: list[Any]) -> Mapping[Any, Any]:

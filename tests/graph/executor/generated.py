@@ -97,6 +97,9 @@ class Things:
         await asyncio.sleep(0)
         return {key: self.make(key) for key in keys}
 
+    async def value(self, key: Any) -> Any:
+        return (await self.values([key])).get(key)
+
 
 @dataclass
 class Asked:
@@ -226,7 +229,9 @@ class Generated:
 
         return GraphQLField(type_, arguments, resolve=one, extensions={BATCH: batch})
 
-    def _value(self, type_: Any, dice: random.Random, *, lasting: bool) -> Any:
+    def _value(  # noqa: PLR0911 (each kind of value is one case)
+        self, type_: Any, dice: random.Random, *, lasting: bool
+    ) -> Any:
         trouble = dice.random() < self.trouble
         if trouble and dice.random() < 0.4:
             return ValueError(f"trouble {dice.randint(0, 99)}")

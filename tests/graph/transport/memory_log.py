@@ -23,6 +23,9 @@ class SharedContext:
     def next_event(self) -> None:
         """Counts nothing."""
 
+    def begin(self, _document: Any) -> None:
+        pass
+
     async def close(self) -> None:
         await asyncio.sleep(0)
 

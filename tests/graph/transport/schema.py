@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from domain.errors import DomainError
+    from graph.transport.documents import Document
     from graph.transport.operation import Credentials, RequestInfo
 
 
@@ -58,6 +59,9 @@ class Context:
         self.failure: BaseException | None = None
         self._closed = False
         ledger.opened += 1
+
+    def begin(self, document: Document) -> None:
+        pass
 
     async def end_event(self) -> None:
         await asyncio.sleep(0)

@@ -90,7 +90,8 @@ def test_accepts_other_characters(text: str) -> None:
         ("{", None, None),
     ],
 )
-def test_knows_the_type_of_the_operation_that_would_run(
+def test_knows_the_operation_that_would_run(
     text: str, name: str | None, kind: OperationType | None
 ) -> None:
-    assert documents().get(text).operation_type(name) is kind
+    operation = documents().get(text).operation(name)
+    assert (operation and operation.operation) is kind
