@@ -160,11 +160,11 @@ async def test_follows_an_event_stream_with_curl(fresh: Product) -> None:
 
 async def test_shows_operators_their_queue_as_it_says(fresh: Product) -> None:
     token = await fresh.token("admin@aetherflow.local")
-    answer = await fresh.ask(block("graphql", "queue"), token=token)
+    answer = await fresh.ask(block("graphql", "oldestWaitingAt"), token=token)
     assert "errors" not in answer, answer
     queues = answer["data"]["queue"]["departments"]
     assert "sales" in {queue["department"]["code"] for queue in queues}
     refusal = await fresh.refusal(
-        block("graphql", "queue"), token=await fresh.token("sales@aetherflow.local")
+        block("graphql", "oldestWaitingAt"), token=await fresh.token("sales@aetherflow.local")
     )
     assert refusal["extensions"]["code"] == "FORBIDDEN"
