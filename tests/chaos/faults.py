@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import signal
 import time
@@ -40,6 +41,7 @@ class Faults:
         self._stand = stand
         self._random = random
         self._stopped: set[int] = set()
+        self._frozen: list[psutil.Process] = []
         self._turns = {name: asyncio.Lock() for name in ("postgres", "redis", "s3")}
         self.hits = Hits()
         self.kinds: dict[str, Callable[[], Awaitable[bool]]] = {
@@ -65,6 +67,12 @@ class Faults:
                 return
             await asyncio.sleep(0.1)
         self.hits.by_kind[kind] += 1
+
+    def end_the_frozen(self) -> None:
+        """Ends stopped children that nobody is left to end: their workers were killed meanwhile."""
+        for child in self._frozen:
+            with contextlib.suppress(psutil.Error):
+                child.kill()
 
     def _worker(self) -> ChildProcess | None:
         alive = [
@@ -127,6 +135,7 @@ class Faults:
         child = await self._child(signal.SIGSTOP)
         if child is None:
             return False
+        self._frozen.append(child)
         await asyncio.sleep(0.05)
         try:
             return bool(child.status() == psutil.STATUS_STOPPED)

@@ -119,6 +119,7 @@ class Run:
         counting.cancel()
         self._say(f"all was started and all faults were made in {time.monotonic() - began:.0f} s")
         await self._settle()
+        self.faults.end_the_frozen()
         self._say(f"every job is final after {time.monotonic() - began:.0f} s")
         await self._hear_out(following)
         for client in self._clients.values():
