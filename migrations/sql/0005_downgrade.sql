@@ -116,3 +116,21 @@ begin
         select (e ->> 'job_id')::uuid, (e ->> 'department_id')::uuid, e ->> 'status'
         from jsonb_array_elements(taken) e;
 end $$;
+
+create or replace function sweep_uploads(p_limit integer)
+returns table (id uuid, department_id uuid, owner_id uuid, state text)
+language sql stable security definer set search_path = public, pg_temp as $$
+    (select u.id, u.department_id, u.owner_id,
+            case when u.expires_at <= now() then 'expired' else 'open' end
+        from uploads u
+        where u.status = 'uploading'
+          and (u.expires_at <= now() or u.updated_at < now() - interval '1 minute')
+        order by u.expires_at limit p_limit)
+    union all
+    (select u.id, u.department_id, u.owner_id, 'leftover'
+        from uploads u
+        where u.is_temporary and u.status <> 'uploading'
+          and (u.status in ('completed', 'aborted', 'expired') and u.expires_at <= now()
+               or u.status = 'failed' and u.expires_at <= now() - interval '90 days')
+        order by u.expires_at limit p_limit)
+$$;

@@ -228,3 +228,24 @@ revoke execute on function claim_jobs(text, interval, text[], integer), queue_fi
     from public;
 grant execute on function claim_jobs(text, interval, text[], integer), queue_figures()
     to aetherflow_app;
+
+-- A validation that failed for a reason beside its file leaves the upload uploaded: what was sent is
+-- kept as long as what a failed one leaves, so that the job can be retried.
+create or replace function sweep_uploads(p_limit integer)
+returns table (id uuid, department_id uuid, owner_id uuid, state text)
+language sql stable security definer set search_path = public, pg_temp as $$
+    (select u.id, u.department_id, u.owner_id,
+            case when u.expires_at <= now() then 'expired' else 'open' end
+        from uploads u
+        where u.status = 'uploading'
+          and (u.expires_at <= now() or u.updated_at < now() - interval '1 minute')
+        order by u.expires_at limit p_limit)
+    union all
+    (select u.id, u.department_id, u.owner_id, 'leftover'
+        from uploads u
+        where u.is_temporary and u.status <> 'uploading'
+          and (u.status in ('completed', 'aborted', 'expired') and u.expires_at <= now()
+               or u.status in ('uploaded', 'failed')
+                  and u.expires_at <= now() - interval '90 days')
+        order by u.expires_at limit p_limit)
+$$;

@@ -71,7 +71,8 @@ async def test_completing_after_a_later_validation_answers_the_first(
     upload_id = await sent(sender, CONTENT)
     done = await complete_upload(sender.flow, upload_id)
     await owner.execute(
-        "update jobs set status = 'failed', completed_at = now() where id = $1", done.job_id
+        "update jobs set status = 'failed', blames_file = true, completed_at = now() where id = $1",
+        done.job_id,
     )
     dataset = await owner.fetchrow("select * from datasets where id = $1", done.dataset_id)
     await rows.job(dataset.department_id, sender.person.id, dataset, job_type="validation")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 from uuid import UUID, uuid4
 
@@ -37,8 +37,16 @@ TYPES = {
     "jobs": "Job",
     "results": "Result",
 }
+ACCESS = {"sessions": "Session", "api_tokens": "ApiToken", "user_identities": "LinkedIdentity"}
+"""What opens an account, which is no node."""
+
 OWN_DATASET, OWN_DEPARTMENT, OWN_USER = "own dataset", "own department", "own user"
 FILE = {"fileName": "table.csv", "sizeBytes": 10}
+MACHINE = {
+    "name": "mine",
+    "permissions": ["dataset:read"],
+    "expiresAt": (datetime.now(UTC) + timedelta(days=1)).isoformat(),
+}
 REFERENCES: list[tuple[str, str, str, dict[str, Any]]] = [
     ("abortUpload", "uploadId", "uploads", {}),
     ("completeUpload", "uploadId", "uploads", {}),
@@ -74,6 +82,11 @@ REFERENCES: list[tuple[str, str, str, dict[str, Any]]] = [
     ("moveDepartment", "parent", "departments", {"department": OWN_DEPARTMENT}),
     ("updateDepartment", "department", "departments", {"name": "Mine"}),
     ("updateDepartment", "managerId", "users", {"department": OWN_DEPARTMENT}),
+    ("revokeSession", "sessionId", "sessions", {}),
+    ("revokeSessions", "userId", "users", {}),
+    ("createApiToken", "departments", "departments", MACHINE),
+    ("revokeApiToken", "apiTokenId", "api_tokens", {}),
+    ("unlinkIdentity", "linkedIdentityId", "user_identities", {}),
 ]
 PLACES = ("department", "departments", "parent")
 """Inputs that name a department by its code or its id."""
@@ -141,12 +154,12 @@ async def test_a_mutation_finds_nothing_of_others(
     given: dict[str, Any],
 ) -> None:
     client = client_of(served, own.person)
-    answers = {
+    answers: dict[str, Any] = {
         OWN_DATASET: encoded_id("Dataset", own.row("datasets").id),
         OWN_DEPARTMENT: own.row("departments").code,
         OWN_USER: encoded_id("User", own.colleague.id),
     }
-    base = {name: answers.get(value, value) for name, value in given.items()}
+    base = {name: answers.get(str(value), value) for name, value in given.items()}
     query = f"""
     mutation ($input: {mutation[0].upper()}{mutation[1:]}Input!) {{
       {mutation}(input: $input) {{ __typename }}
@@ -160,10 +173,11 @@ async def test_a_mutation_finds_nothing_of_others(
         return error
 
     row = other.colleague if table == "users" else other.row(table)
+    name = (TYPES | ACCESS)[table]
     async with nothing_changes(owner):
-        foreign = await refused(encoded_id(TYPES[table], row.id))
+        foreign = await refused(encoded_id(name, row.id))
         assert foreign["extensions"]["code"] == "NOT_FOUND"
-        assert foreign == await refused(encoded_id(TYPES[table], uuid4()))
+        assert foreign == await refused(encoded_id(name, uuid4()))
         for wrong in ("", "no id", encoded_id("Role", uuid4()), str(row.id), "é" * 30):
             code = (await refused(wrong))["extensions"]["code"]
             assert code in {"NOT_FOUND", "INVALID_INPUT"}
@@ -335,7 +349,13 @@ def filters() -> list[tuple[str, str, str]]:
         assert isinstance(kind, GraphQLInputObjectType)
         for given, value in kind.fields.items():
             if get_named_type(value.type).name == "ID":
-                named = {"owner": "User", "uploader": "User", "parent": "Department"}
+                named = {
+                    "owner": "User",
+                    "uploader": "User",
+                    "actor": "User",
+                    "parent": "Department",
+                    "record": "Dataset",
+                }
                 stem = given.removesuffix("Id")
                 found.append((name, given, named.get(stem, stem.capitalize())))
     return found
@@ -354,7 +374,9 @@ async def test_a_filter_finds_nothing_of_others(
     for key in (row.id, uuid4()):
         found = await client.data(query, {"id": encoded_id(type_name, key)})
         assert found == {list_name: {"nodes": [], "totalCount": 0}}
-    for wrong in ("", "no id", encoded_id("Role", uuid4())):
+    # An entry of the audit log can be about anything that has an id.
+    wrong_kind = ("",) if field == "recordId" else ("", encoded_id("Role", uuid4()))
+    for wrong in ("no id", *wrong_kind):
         error = await client.refusal(query, {"id": wrong})
         assert error["extensions"]["code"] == "NOT_FOUND"
 

@@ -12,7 +12,19 @@ from tests.ops.cli.conftest import ROOT
 if TYPE_CHECKING:
     from tests.ops.cli.conftest import Command
 
-WORDS = ("up", "upload", "jobs", "token", "user", "schema", "bench", "migrate", "api", "worker")
+WORDS = (
+    "up",
+    "demo",
+    "upload",
+    "jobs",
+    "token",
+    "user",
+    "schema",
+    "bench",
+    "migrate",
+    "api",
+    "worker",
+)
 
 
 def test_lists_every_word(command: Command) -> None:

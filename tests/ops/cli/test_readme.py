@@ -67,7 +67,7 @@ async def settled(fresh: Product, token: str) -> dict[str, Any]:
     """The answer of the README's query, once no job is under way."""
     async with asyncio.timeout(PATIENCE):
         while True:
-            answer = await fresh.ask(block("graphql", "rowCount"), token=token)
+            answer = await fresh.ask(block("graphql", "viewer { user"), token=token)
             assert "errors" not in answer, answer
             nodes = answer["data"]["datasets"]["nodes"]
             jobs = nodes[0]["jobs"]["nodes"] if nodes else []

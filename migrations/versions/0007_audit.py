@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from migrations.support import SCOPE, audited, run, run_file, secure
 
-revision = "0008"
-down_revision = "0007"
+revision = "0007"
+down_revision = "0006"
 branch_labels = None
 depends_on = None
 
@@ -37,7 +37,7 @@ AUDITED = {
 
 def upgrade() -> None:
     """Makes the log, its partitions and the triggers, and lets its readers read it."""
-    run_file("0008_audit.sql")
+    run_file("0007_audit.sql")
     company = "exists (select from departments where parent_id is null)"
     secure(
         "audit_logs",

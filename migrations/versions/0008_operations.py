@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from migrations.support import run, run_file
 
-revision = "0009"
-down_revision = "0008"
+revision = "0008"
+down_revision = "0007"
 branch_labels = None
 depends_on = None
 
 
 def upgrade() -> None:
     """Makes the indexes."""
-    run_file("0009_operations.sql")
+    run_file("0008_operations.sql")
 
 
 def downgrade() -> None:

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from migrations.support import run, run_file
 
-revision = "0010"
-down_revision = "0009"
+revision = "0009"
+down_revision = "0008"
 branch_labels = None
 depends_on = None
 
 
 def upgrade() -> None:
     """Makes the function."""
-    run_file("0010_functions.sql")
+    run_file("0009_functions.sql")
 
 
 def downgrade() -> None:

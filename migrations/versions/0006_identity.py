@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from migrations.support import run, run_file, secure, touched
 
-revision = "0007"
+revision = "0006"
 down_revision = "0005"
 branch_labels = None
 depends_on = None
@@ -17,7 +17,7 @@ READABLE = (
 
 def upgrade() -> None:
     """Makes the tables, their policies and the functions."""
-    run_file("0007_identity.sql")
+    run_file("0006_identity.sql")
     secure("api_tokens", "own", f"select ({READABLE}), insert, update")
     # The application reaches these through functions alone.
     for table in ("one_time_codes", "login_attempts"):
@@ -30,7 +30,7 @@ def upgrade() -> None:
         grant insert on users, user_departments, user_roles, user_identities
             to aetherflow_definer;
     """)
-    run_file("0007_functions.sql")
+    run_file("0006_functions.sql")
 
 
 def downgrade() -> None:
