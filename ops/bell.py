@@ -113,7 +113,8 @@ class RedisBell:
             self._listener = asyncio.create_task(self._listen())
         heard = self._heard[channel]
         with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(heard.wait(), seconds)
+            async with asyncio.timeout(seconds):
+                await heard.wait()
 
     async def _connected(self) -> ArqRedis:
         async with self._connecting:

@@ -113,7 +113,8 @@ class RedisPlaces:
         due = time.monotonic() + RENEW_SECONDS
         while not self._is_closed:
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._wanted.wait(), max(0.0, due - time.monotonic()))
+                async with asyncio.timeout(max(0.0, due - time.monotonic())):
+                    await self._wanted.wait()
             self._wanted.clear()
             try:
                 await self._give_back()

@@ -84,7 +84,8 @@ class Runner:
                 log.warning("no job could be claimed, looking again in a second: %s", error)
                 await asyncio.sleep(LOOK_SECONDS)
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._wanted.wait(), LOOK_SECONDS)
+                async with asyncio.timeout(LOOK_SECONDS):
+                    await self._wanted.wait()
 
     async def stop(self, grace_seconds: float) -> None:
         """Claims no more, waits for what runs, and hands back what is not done in time."""

@@ -201,7 +201,8 @@ class Run:
         deadline = time.monotonic() + settings.lease_seconds
         while True:
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._news.wait(), settings.lease_renew_seconds)
+                async with asyncio.timeout(settings.lease_renew_seconds):
+                    await self._news.wait()
             self._news.clear()
             try:
                 standing = await self._keep(self._worth_telling())
