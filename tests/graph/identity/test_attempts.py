@@ -255,7 +255,8 @@ async def test_fifty_known_and_fifty_unknown_addresses_take_the_same_work(
     assert len(works) == 1
     assert sum("take_attempts" in text for text in works.pop()) == 1
     medians = {kind: statistics.median(taken) for kind, taken in times.items()}
-    assert medians["known"] == pytest.approx(medians["unknown"], rel=0.4)
+    # What only one of them had, such as a comparison of passwords, takes many times as long.
+    assert max(medians.values()) < 2 * min(medians.values())
 
 
 def _cheap_hash() -> bytes:
